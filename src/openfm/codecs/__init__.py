@@ -1,0 +1,1 @@
+"""One module per content type of /invocations: decode(bytes) to rows, encode(predictions) to bytes."""

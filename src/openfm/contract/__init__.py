@@ -1,0 +1,1 @@
+"""The world of /opt/ml: paths, configuration files, hyperparameters, log lines, the failure file."""

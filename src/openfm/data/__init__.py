@@ -1,0 +1,1 @@
+"""Bytes to rows and back: recordIO framing, protobuf records, channels, mini-batches."""

@@ -1,0 +1,1 @@
+"""The C++ core: the loops that touch every value. Flat arrays in, flat arrays out."""

@@ -1,0 +1,5 @@
+#include <nanobind/nanobind.h>
+
+namespace openfm {
+void register_records(nanobind::module_&) {}
+}  // namespace openfm

@@ -1,0 +1,5 @@
+#include <nanobind/nanobind.h>
+
+namespace openfm {
+void register_training(nanobind::module_&) {}
+}  // namespace openfm

@@ -1,0 +1,1 @@
+"""The Flask application, the predictor behind it, and the server that runs it."""

@@ -1,0 +1,1 @@
+"""The training job: contract and data in, model out."""
