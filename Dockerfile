@@ -1,0 +1,38 @@
+# openfm: Factorization Machines on the SageMaker contract. `train` and `serve` are programs on PATH; any other command
+# runs as it is given.
+
+FROM debian:trixie-slim AS build
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends g++ python3-dev python3-pip python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /source
+COPY pyproject.toml CMakeLists.txt README.md LICENSE ./
+COPY src src
+RUN pip wheel --no-cache-dir --wheel-dir /wheels '.[serve]'
+# The environment is made at the path where it will stay. It keeps its pip: SageMaker's SDK v3 and derived images use
+# it. The test suites of numpy and scipy go, a seventh of the image.
+RUN python3 -m venv /opt/openfm \
+    && /opt/openfm/bin/pip install --no-cache-dir --no-index --find-links /wheels 'openfm[serve]' \
+    && find /opt/openfm/lib/python3*/site-packages/numpy /opt/openfm/lib/python3*/site-packages/scipy \
+        -type d -name tests -prune -exec rm -rf {} +
+
+FROM debian:trixie-slim
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+      org.opencontainers.image.title="openfm" \
+      org.opencontainers.image.description="Amazon SageMaker's Factorization Machines algorithm as an open, local container" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 \
+    && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
+    # Any user may run the image, with or without folders mounted there. /opt/ml/checkpoints is made by who mounts it.
+    && mkdir -p -m 0777 /opt/ml/input /opt/ml/model /opt/ml/output
+COPY --from=build /opt/openfm /opt/openfm
+COPY container/train container/serve /usr/local/bin/
+ENV PATH=/opt/openfm/bin:$PATH \
+    LANG=C.UTF-8 \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    OPENFM_BIND=0.0.0.0
+EXPOSE 8080
+# No USER: SageMaker and its Local Mode need root. No ENTRYPOINT: the command is the program, and it gets the signals.
+CMD ["train"]

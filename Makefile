@@ -1,0 +1,88 @@
+# make help lists what there is to make. Everything is built inside this folder: .venv, .cache, build, dist, demo.
+
+PYTHON  ?= $(call first-python,python3 python3.14 python3.13 python3.12 python3.11)
+DOCKER  ?= docker
+IMAGE   ?= openfm
+# Options for `docker build`, such as --network=host.
+DOCKER_BUILD_FLAGS ?=
+# Options for pytest, such as -k records.
+PYTEST_FLAGS ?=
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+MXNET   := .cache/mxnet
+NATIVE  := pyproject.toml CMakeLists.txt $(wildcard src/openfm/native/*.cpp src/openfm/native/*.hpp)
+
+# The first of the commands $(1) that is a Python this package runs on, else the first of them.
+first-python = $(shell for python in $(1); do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && exit; \
+	done; echo $(firstword $(1)))
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DELETE_ON_ERROR:
+.PHONY: help install demo demo-docker test lint bench wheel image mxnet clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+install: $(VENV)/openfm.stamp ## make .venv with openfm in it, editable, the C++ core built
+
+demo: $(VENV)/openfm.stamp ## train, serve and score MNIST, natively
+	$(BIN)/python examples/mnist_demo.py
+
+demo-docker: image ## the same with the image
+	$(BIN)/python examples/mnist_demo.py --docker $(IMAGE)
+
+test: lint mxnet ## lint, types, and all tests but those that need Docker
+	$(BIN)/python -m pytest -m "not docker" $(PYTEST_FLAGS)
+
+lint: $(VENV)/tools.stamp ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+bench: $(VENV)/tools.stamp ## the benchmarks
+	$(BIN)/python -m benchmarks
+
+wheel: $(VENV)/tools.stamp ## a manylinux wheel for this Python, in dist/
+	rm -rf build/wheel
+	$(BIN)/python -m build --wheel --no-isolation --outdir build/wheel
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist build/wheel/*.whl
+
+image: ## the Docker image
+	$(DOCKER) build $(DOCKER_BUILD_FLAGS) --tag $(IMAGE) .
+
+clean: ## remove what make made; downloaded data sets stay in .cache
+	rm -rf $(VENV) $(MXNET) build dist demo
+
+# The virtual environments. A stamp is newer than all that went into its part.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "openfm needs Python 3.11 or newer and $(PYTHON) is not: install one, or name one: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@# The pip that came with Python may be too old for --group.
+	$(BIN)/python -m pip install --quiet "pip>=25.1"
+
+$(VENV)/build.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --group build
+	@touch $@
+
+$(VENV)/openfm.stamp: $(NATIVE) | $(VENV)/build.stamp
+	$(BIN)/python -m pip install --quiet --no-build-isolation --config-settings=build-dir=build/editable --editable ".[serve]"
+	@touch $@
+
+$(VENV)/tools.stamp: pyproject.toml $(VENV)/openfm.stamp
+	$(BIN)/python -m pip install --quiet --group test --group lint --group wheel
+	@touch $@
+
+# The oracle of the artifact's tests: the MXNet that Amazon's container was built on, which runs on old Pythons only.
+mxnet: $(VENV)/tools.stamp
+	@python=$$($(BIN)/python tests/support/interpreters.py 3.11 3.8) || { \
+	    echo "NOTE: the tests against real MXNet 1.9.1 need Python 3.11 or 3.8, and this machine has neither" >&2; exit 0; }; \
+	test $$(uname -m) = x86_64 || { \
+	    echo "NOTE: the tests against real MXNet 1.9.1 need x86-64" >&2; exit 0; }; \
+	test -e $(MXNET)/stamp || { set -ex; \
+	    $$python -m venv --clear $(MXNET); \
+	    $(MXNET)/bin/python -m pip install --quiet "mxnet==1.9.1" "numpy<1.24"; \
+	    touch $(MXNET)/stamp; }
