@@ -1,1 +1,1 @@
-"""The world of /opt/ml: paths, configuration files, hyperparameters, log lines, the failure file."""
+"""The world of /opt/ml: paths, configuration, hyperparameters, log lines, the failure file."""

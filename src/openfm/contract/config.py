@@ -1,0 +1,205 @@
+"""The configuration files under ``input/config``. Every file is optional, and so is every key.
+
+SageMaker, its SDK's Local Mode and a bare ``docker run`` write different subsets, so nothing is
+taken for granted, and what is unknown is left alone.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from openfm.errors import ChannelError, CustomerError
+
+__all__ = [
+    "CONTENT_TYPES",
+    "TEST_CHANNELS",
+    "TRAIN_CHANNELS",
+    "ChannelConfig",
+    "InputDataConfig",
+    "ResourceConfig",
+    "read_hyperparameters",
+]
+
+TRAIN_CHANNELS = ("train", "training")
+"""Names of the channel to train on; ``training`` is the SageMaker SDK's default name."""
+
+TEST_CHANNELS = ("test",)
+
+CONTENT_TYPES = (
+    "application/x-recordio-protobuf",
+    "application/octet-stream",
+    "binary/octet-stream",
+)
+"""Content types of records; the last two, which S3 gives to unlabelled bytes, say nothing else."""
+
+DEFAULT_HOST = "algo-1"
+
+# Names stand in log lines whose readers take a host to be one word.
+_HostName = Annotated[str, StringConstraints(pattern=r"^\S+$")]
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class ChannelConfig(BaseModel):
+    """What ``inputdataconfig.json`` says of a channel.
+
+    Attributes:
+        content_type: as the job gave it, or None.
+        input_mode: ``File``, ``FastFile`` or ``Pipe``; ``File`` if it is not given.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    content_type: str | None = Field(None, alias="ContentType")
+    input_mode: str | None = Field(None, alias="TrainingInputMode")
+
+
+class InputDataConfig(BaseModel):
+    """The content of ``inputdataconfig.json``.
+
+    Attributes:
+        channels: by name; empty if the file is missing.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    channels: dict[str, ChannelConfig] = {}
+
+    @classmethod
+    def read(cls, path: Path) -> InputDataConfig:
+        """Read the file and check the channels that the algorithm reads.
+
+        Raises:
+            ChannelError: broken JSON, or a content type or input mode that is not supported.
+        """
+        content = {
+            name: {} if value is None else value for name, value in _read_object(path).items()
+        }
+        config = _validated(cls, {"channels": content}, path)
+        for name, channel in config.channels.items():
+            if name in TRAIN_CHANNELS + TEST_CHANNELS:
+                _check_content_type(name, channel.content_type)
+                _check_input_mode(name, channel.input_mode)
+        return config
+
+    def remarks(self) -> list[str]:
+        """One sentence for the log on each channel that is not read."""
+        return [
+            f"Channel '{name}' is not used: the algorithm reads 'train' and 'test'."
+            for name in sorted(self.channels)
+            if name not in TRAIN_CHANNELS + TEST_CHANNELS
+        ]
+
+
+class _ResourceFile(BaseModel):
+    current_host: _HostName | None = None
+    hosts: list[_HostName] | None = None
+
+
+class ResourceConfig(BaseModel):
+    """The content of ``resourceconfig.json``.
+
+    Attributes:
+        current_host: name of this host.
+        hosts: names of all hosts, sorted; a host's rank is its index.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    current_host: str
+    hosts: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> ResourceConfig:
+        """Read the file; without it the only host is ``algo-1``.
+
+        Raises:
+            ChannelError: broken JSON or names that are no names.
+            CustomerError: the job has more than one host.
+        """
+        content = _validated(_ResourceFile, _read_object(path), path)
+        hosts = sorted(set(content.hosts or ()))
+        if len(hosts) > 1:
+            raise CustomerError(
+                f"The job asks for {len(hosts)} instances ({', '.join(hosts)}), but openfm trains "
+                f"on one instance only in this version. Set the instance count to 1."
+            )
+        current = content.current_host or (hosts[0] if hosts else DEFAULT_HOST)
+        return cls(current_host=current, hosts=tuple(hosts) or (current,))
+
+
+def read_hyperparameters(path: Path) -> dict[str, object]:
+    """Read ``hyperparameters.json``, unchecked; empty if the file is missing.
+
+    Raises:
+        ChannelError: broken JSON, or no JSON object.
+    """
+    return _read_object(path)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise ChannelError(
+            f"{path} is a folder, but a file is needed. Docker makes such a folder when the file "
+            f"that -v names does not exist: check its path."
+        )
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        content = json.loads(text)
+    except FileNotFoundError:
+        return {}
+    except json.JSONDecodeError as error:
+        raise ChannelError(
+            f"{path} is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}. "
+            f"Correct the file."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ChannelError(
+            f"{path} is not UTF-8 text: invalid byte at position {error.start}. Correct the file."
+        ) from error
+    except (ValueError, RecursionError) as error:  # absurd numbers, absurd nesting
+        raise ChannelError(f"{path} cannot be read as JSON: {error}. Correct the file.") from error
+    if not isinstance(content, dict):
+        raise ChannelError(
+            f"{path} holds a JSON {_json_type(content)}, but an object such as "
+            f'{{"name": ...}} is needed. Correct the file.'
+        )
+    return content
+
+
+def _json_type(value: object) -> str:
+    names = {list: "array", str: "string", bool: "boolean", type(None): "null"}
+    return names.get(type(value), "number")
+
+
+def _validated(model: type[_Model], content: dict[str, Any], path: Path) -> _Model:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"] if part != "channels")
+        raise ChannelError(
+            f"{path} has the wrong kind of value at {place}: {first['msg']}. Correct the file."
+        ) from error
+
+
+def _check_content_type(channel: str, content_type: str | None) -> None:
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if media_type and media_type not in CONTENT_TYPES:
+        raise ChannelError(
+            f"Unable to read data channel '{channel}'. Requested content-type is "
+            f"'{content_type}'. Please verify the data matches the requested content-type. "
+            f"The algorithm reads '{CONTENT_TYPES[0]}'."
+        )
+
+
+def _check_input_mode(channel: str, mode: str | None) -> None:
+    if mode and mode.lower() not in ("file", "fastfile"):
+        raise ChannelError(
+            f"Channel '{channel}' asks for TrainingInputMode '{mode}', but openfm reads File mode "
+            f"only in this version. Set the input mode to 'File'."
+        )
