@@ -1,5 +1,6 @@
 // exp and log of our own, in double precision and without branches: the same bits on every machine, whatever its libm
-// and instruction set, and loops over them vectorise.
+// and instruction set, and loops over them vectorise. Static, not inline: each translation unit keeps its own, compiled
+// with its own instruction set.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +14,13 @@ constexpr double kLn2High = 0x1.62e42fee00000p-1;  // the leading 32 bits of ln 
 constexpr double kLn2Low = 0x1.a39ef35793c76p-33;  // ln 2 - kLn2High
 constexpr double kRounder = 0x1.8p52;              // adding and subtracting it rounds to an integer
 
-inline uint64_t bits(double x) {
+static inline uint64_t bits(double x) {
     uint64_t u;
     std::memcpy(&u, &x, sizeof u);
     return u;
 }
 
-inline double from_bits(uint64_t u) {
+static inline double from_bits(uint64_t u) {
     double x;
     std::memcpy(&x, &u, sizeof x);
     return x;
@@ -28,7 +29,7 @@ inline double from_bits(uint64_t u) {
 
 // e^x, relative error < 1e-15. Below -700 it is e^-700, above 700 e^700: float results saturate long before.
 // NaN gives NaN.
-inline double exp_f64(double x) {
+static inline double exp_f64(double x) {
     using namespace numerics;
     x = x < -700.0 ? -700.0 : x;
     x = x > 700.0 ? 700.0 : x;
@@ -55,7 +56,7 @@ inline double exp_f64(double x) {
 
 // Natural logarithm of a positive, normal x, relative error < 1e-14 away from 1 and absolute error < 1e-15 near it.
 // NaN gives NaN or garbage: callers pass finite values.
-inline double log_f64(double x) {
+static inline double log_f64(double x) {
     using namespace numerics;
     constexpr uint64_t kSqrtHalf = 0x3fe6a09e667f3bcdULL;  // sqrt(1/2)
     const uint64_t u = bits(x) - kSqrtHalf;
@@ -78,7 +79,7 @@ inline double log_f64(double x) {
 }
 
 // 1 / (1 + e^-x), rounded once to float.
-inline float sigmoid(float x) {
+static inline float sigmoid(float x) {
     return static_cast<float>(1.0 / (1.0 + exp_f64(-static_cast<double>(x))));
 }
 

@@ -1,5 +1,227 @@
+// Python bindings of the training and scoring kernels.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <cmath>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "trainer.hpp"
+
+namespace nb = nanobind;
 
 namespace openfm {
-void register_training(nanobind::module_&) {}
+namespace {
+
+template <class T>
+using Vector = nb::ndarray<const T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Matrix = nb::ndarray<const T, nb::shape<-1, -1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Result = nb::ndarray<nb::numpy, T>;
+
+template <class T>
+Result<T> to_numpy(Array<T>&& array, std::initializer_list<size_t> shape) {
+    auto* owned = new Array<T>(std::move(array));
+    nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<Array<T>*>(p); });
+    return Result<T>(owned->get(), shape, owner);
+}
+
+const Kernels& kernels_named(const std::string& instruction_set) {
+    if (instruction_set.empty()) return best_kernels();
+    const Kernels* found = find_kernels(instruction_set.c_str());
+    if (!found) throw std::invalid_argument("this processor has no instruction set '" + instruction_set + "'");
+    return *found;
+}
+
+// The rows as the kernels see them. The kernels trust indices and indptr, so they are checked here.
+RowsView checked_rows(const Vector<int64_t>& indptr, const Vector<int32_t>& indices, const Vector<float>& values,
+                      int64_t feature_dim) {
+    const auto nnz = static_cast<int64_t>(indices.shape(0)), pointers = static_cast<int64_t>(indptr.shape(0));
+    if (static_cast<int64_t>(values.shape(0)) != nnz)
+        throw std::invalid_argument("indices and values differ in length");
+    if (pointers < 1 || indptr(0) != 0 || indptr(static_cast<size_t>(pointers) - 1) != nnz)
+        throw std::invalid_argument("indptr does not start at 0 and end at the number of values");
+    bool ordered = true;
+    for (int64_t i = 1; i < pointers; ++i) ordered &= indptr.data()[i] >= indptr.data()[i - 1];
+    if (!ordered) throw std::invalid_argument("indptr decreases");
+    uint32_t largest = 0;  // as unsigned, a negative index is the largest of all
+    for (int64_t p = 0; p < nnz; ++p) {
+        const auto index = static_cast<uint32_t>(indices.data()[p]);
+        largest = index > largest ? index : largest;
+    }
+    if (nnz > 0 && static_cast<int64_t>(largest) >= feature_dim)
+        throw std::invalid_argument("an index lies outside feature_dim");
+    return {indptr.data(), indices.data(), values.data(), nnz};
+}
+
+class Scorer {
+public:
+    Scorer(float bias, Vector<float> linear, Matrix<float> factors, const std::string& instruction_set)
+        : kernels_(kernels_named(instruction_set)),
+          bias_(bias),
+          table_(static_cast<int64_t>(linear.shape(0)), static_cast<int64_t>(factors.shape(1)), false) {
+        if (factors.shape(0) != linear.shape(0)) throw std::invalid_argument("linear and factors differ in length");
+        nb::gil_scoped_release release;
+        table_.set(linear.data(), factors.data(), kernels_);
+    }
+
+    Result<float> score(Vector<int64_t> indptr, Vector<int32_t> indices, Vector<float> values, bool sigmoid,
+                        int threads) const {
+        const auto count = static_cast<int64_t>(indptr.shape(0)) - 1;
+        Array<float> scores(count);
+        {
+            nb::gil_scoped_release release;
+            const RowsView rows = checked_rows(indptr, indices, values, table_.feature_dim());
+            score_parallel(rows, count, sigmoid, threads, scores.get());
+        }
+        return to_numpy(std::move(scores), {static_cast<size_t>(count)});
+    }
+
+private:
+    void score_parallel(const RowsView& rows, int64_t count, bool sigmoid, int threads, float* scores) const {
+        const auto part = [&](int64_t i) {
+            kernels_.score(table_.view(), bias_, rows, count * i / threads, count * (i + 1) / threads, sigmoid, scores);
+        };
+        std::vector<std::thread> helpers;
+        for (int i = 1; i < threads; ++i) helpers.emplace_back(part, i);
+        part(0);
+        for (std::thread& helper : helpers) helper.join();
+    }
+
+    const Kernels& kernels_;
+    float bias_;
+    Table table_;
+};
+
+// Labelled rows cut into mini-batches, with their index. Keeps the arrays that it was built of.
+struct BatchBlock {
+    Vector<int64_t> indptr;
+    Vector<int32_t> indices;
+    Vector<float> values;
+    Vector<float> labels;
+    RowsView rows;
+    BatchIndex index;
+    int64_t feature_dim;
+    int64_t batch_size;
+
+    int64_t count() const { return static_cast<int64_t>(labels.shape(0)); }
+    int64_t bytes() const { return index.bytes + rows.nnz * 8 + count() * 12; }
+};
+
+BatchBlock index_batches(BatchIndexer& indexer, Vector<int64_t> indptr, Vector<int32_t> indices, Vector<float> values,
+                         Vector<float> labels) {
+    if (labels.shape(0) + 1 != indptr.shape(0)) throw std::invalid_argument("labels and rows differ in number");
+    nb::gil_scoped_release release;
+    const RowsView rows = checked_rows(indptr, indices, values, indexer.feature_dim());
+    return {indptr, indices, values, labels, rows, indexer.index(rows, static_cast<int64_t>(labels.shape(0))),
+            indexer.feature_dim(), indexer.batch_size()};
+}
+
+using Rates = std::tuple<double, double, bool>;
+
+GroupRates group_rates(const Rates& rates) {
+    return {std::get<0>(rates), std::get<1>(rates), std::get<2>(rates)};
+}
+
+Trainer* new_trainer(int64_t feature_dim, int64_t num_factors, bool logistic, int64_t batch_size, const Rates& bias,
+                       const Rates& linear, const Rates& factors, double rescale, double epsilon, double clip,
+                       int threads, const std::string& instruction_set) {
+    if (feature_dim < 1 || num_factors < 1 || batch_size < 1 || threads < 1)
+        throw std::invalid_argument("feature_dim, num_factors, batch_size and threads must be at least 1");
+    const TrainerOptions options{logistic ? Loss::kLogistic : Loss::kSquared,
+                                 batch_size,
+                                 group_rates(bias),
+                                 group_rates(linear),
+                                 group_rates(factors),
+                                 rescale,
+                                 epsilon,
+                                 clip,
+                                 threads};
+    return new Trainer(feature_dim, num_factors, options, kernels_named(instruction_set));
+}
+
+std::vector<std::string> instruction_sets() {
+    std::vector<std::string> names;
+    for (const char* name : {"baseline", "avx2", "avx512"})
+        if (find_kernels(name)) names.emplace_back(name);
+    return names;
+}
+
+}  // namespace
+
+void register_training(nb::module_& m) {
+    nb::class_<Scorer>(m, "Scorer")
+        .def(nb::init<float, Vector<float>, Matrix<float>, const std::string&>(), nb::arg("bias"), nb::arg("linear"),
+             nb::arg("factors"), nb::arg("instruction_set") = "")
+        .def("score", &Scorer::score, nb::arg("indptr"), nb::arg("indices"), nb::arg("values"), nb::arg("sigmoid"),
+             nb::arg("threads"));
+
+    nb::class_<BatchBlock>(m, "BatchBlock")
+        .def_prop_ro("batches", [](const BatchBlock& block) { return block.index.count(); })
+        .def_prop_ro("nbytes", &BatchBlock::bytes)
+        .def("__len__", &BatchBlock::count);
+
+    nb::class_<BatchIndexer>(m, "BatchIndexer")
+        .def(nb::init<int64_t, int64_t, bool>(), nb::arg("feature_dim"), nb::arg("batch_size"),
+             nb::arg("all_features"))
+        .def("index", &index_batches, nb::arg("indptr"), nb::arg("indices"), nb::arg("values"), nb::arg("labels"));
+
+    nb::class_<Trainer>(m, "Trainer")
+        .def(nb::new_(&new_trainer), nb::arg("feature_dim"), nb::arg("num_factors"), nb::arg("logistic"),
+             nb::arg("batch_size"), nb::arg("bias"), nb::arg("linear"), nb::arg("factors"), nb::arg("rescale"),
+             nb::arg("epsilon"), nb::arg("clip"), nb::arg("threads"), nb::arg("instruction_set") = "")
+        .def(
+            "set_parameters",
+            [](Trainer& trainer, float bias, Vector<float> linear, Matrix<float> factors) {
+                const Table& table = trainer.table();
+                if (static_cast<int64_t>(linear.shape(0)) != table.feature_dim() ||
+                    static_cast<int64_t>(factors.shape(0)) != table.feature_dim() ||
+                    static_cast<int64_t>(factors.shape(1)) != table.num_factors())
+                    throw std::invalid_argument("parameters do not have the trainer's shapes");
+                nb::gil_scoped_release release;
+                trainer.set_parameters(bias, linear.data(), factors.data());
+            },
+            nb::arg("bias"), nb::arg("linear"), nb::arg("factors"))
+        .def("parameters",
+             [](const Trainer& trainer) {
+                 const Table& table = trainer.table();
+                 const int64_t d = table.feature_dim(), k = table.num_factors();
+                 Array<float> linear(d), factors(d * k);
+                 table.get(linear.get(), factors.get());
+                 return nb::make_tuple(
+                     trainer.bias(), to_numpy(std::move(linear), {static_cast<size_t>(d)}),
+                     to_numpy(std::move(factors), {static_cast<size_t>(d), static_cast<size_t>(k)}));
+             })
+        .def_prop_ro("step", &Trainer::step)
+        .def(
+            "train",
+            [](Trainer& trainer, const BatchBlock& block, int64_t first, int64_t last) {
+                if (first < 0 || first > last || last > block.index.count())
+                    throw std::invalid_argument("the block has no such batches");
+                if (block.feature_dim != trainer.table().feature_dim() || block.batch_size != trainer.batch_size())
+                    throw std::invalid_argument("the block was indexed for another feature_dim or batch size");
+                const int64_t count = last - first;
+                Array<double> sums(count * BatchSums::kFields);
+                Trainer::Outcome outcome;
+                {
+                    nb::gil_scoped_release release;
+                    outcome = trainer.train(block.rows, block.labels.data(), block.count(), block.index, first, last,
+                                            reinterpret_cast<BatchSums*>(sums.get()));
+                }
+                return nb::make_tuple(
+                    to_numpy(std::move(sums), {static_cast<size_t>(outcome.batches), size_t{BatchSums::kFields}}),
+                    outcome.bad);
+            },
+            nb::arg("block"), nb::arg("first"), nb::arg("last"));
+
+    m.def("instruction_sets", &instruction_sets);
+}
+
 }  // namespace openfm

@@ -1,0 +1,139 @@
+"""Training: mini-batches in, parameters and metric sums out."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from openfm.errors import TrainingDivergedError
+from openfm.fm.initializers import Initializer, RandomStreams
+from openfm.fm.model import FactorizationMachine, PredictorType
+from openfm.fm.rows import SparseRows
+from openfm.fm.settings import GroupSettings, TrainingSettings
+from openfm.native import _core
+from openfm.native._core import BatchBlock
+
+__all__ = ["BatchBlock", "Trainer", "initial_machine"]
+
+# Bits of the native trainer's answer, in the order in which they are blamed: a bad parameter makes the metric bad.
+_NOT_FINITE: Final = (
+    (4, "the factors (factors_lr, factors_wd, factors_init_*)"),
+    (2, "the linear weights (linear_lr, linear_wd, linear_init_*)"),
+    (1, "the bias (bias_lr, bias_wd, bias_init_*)"),
+    (8, "the training metric"),
+)
+
+
+class Trainer:
+    """Trains a Factorization Machine with mini-batch Adam, as Amazon's container does.
+
+    The result depends on the settings and on the batches only: not on the number of threads, and not on the
+    processor's instruction set.
+
+    Args:
+        settings: what to train.
+        initial: the parameters to start from; None draws them (:func:`initial_machine`).
+        threads: how many threads work; they start with the first batch.
+        instruction_set: one of ``openfm.native._core.instruction_sets()``; empty: the best of this processor.
+    """
+
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        *,
+        initial: FactorizationMachine | None = None,
+        threads: int = 1,
+        instruction_set: str = "",
+    ) -> None:
+        self._settings = settings
+        rescale = settings.rescale_grad
+        self._native = _core.Trainer(
+            settings.feature_dim,
+            settings.num_factors,
+            settings.predictor_type is PredictorType.BINARY_CLASSIFIER,
+            settings.mini_batch_size,
+            _rates(settings.bias, settings.use_bias),
+            _rates(settings.linear, settings.use_linear),
+            _rates(settings.factors, True),
+            1.0 / settings.mini_batch_size if rescale is None else rescale,
+            settings.epsilon,
+            math.inf if settings.clip_gradient is None else settings.clip_gradient,
+            threads,
+            instruction_set,
+        )
+        self._indexer = _core.BatchIndexer(
+            settings.feature_dim, settings.mini_batch_size, not settings.lazy_update
+        )
+        machine = initial_machine(settings) if initial is None else initial
+        self._native.set_parameters(machine.bias, machine.linear, machine.factors)
+
+    def batches(self, rows: SparseRows, labels: npt.NDArray[np.float32]) -> BatchBlock:
+        """Cut labelled rows into mini-batches and index them for :meth:`train`.
+
+        Args:
+            rows: any number of rows. If that is no multiple of ``mini_batch_size``, the last batch is padded with
+                empty rows of label 0.
+            labels: float32, shape (rows,).
+        """
+        return self._indexer.index(rows.indptr, rows.indices, rows.values, labels)
+
+    def train(
+        self, block: BatchBlock, *, epoch: int = 0, first_batch: int = 0
+    ) -> npt.NDArray[np.float64]:
+        """Train on all batches of a block, in order.
+
+        Args:
+            block: what :meth:`batches` gave.
+            epoch, first_batch: where the block stands, for the error's text.
+
+        Returns:
+            float64, shape (batches, 5): each batch's sums for :meth:`RunningMetrics.add_sums`, of predictions made
+            before the batch's update.
+
+        Raises:
+            TrainingDivergedError: a parameter or a metric is no longer finite after a batch.
+        """
+        sums, not_finite = self._native.train(block, 0, block.batches)
+        if not_finite:
+            self._raise_diverged(not_finite, epoch, first_batch + len(sums) - 1)
+        return sums
+
+    def machine(self) -> FactorizationMachine:
+        """The machine as trained so far (a copy)."""
+        bias, linear, factors = self._native.parameters()
+        return FactorizationMachine(bias, linear, factors, self._settings.predictor_type)
+
+    def _raise_diverged(self, not_finite: int, epoch: int, batch: int) -> None:
+        culprit = next(text for bit, text in _NOT_FINITE if not_finite & bit)
+        raise TrainingDivergedError(
+            f"Training diverged: {culprit} stopped being finite in epoch {epoch}, batch {batch}. Lower the learning "
+            "rate of that group, set clip_gradient, or scale the features to about 1."
+        )
+
+
+def initial_machine(settings: TrainingSettings) -> FactorizationMachine:
+    """Draw initial parameters from MXNet's random streams in the order of Amazon's current container.
+
+    That is V (D, k), w0, w (sorted by MXNet's names v, w0_weight, w1_weight) for the sparse network, and w, then V as
+    a (k, D) matrix for the dense one. What ``use_bias`` and ``use_linear`` leave out is 0 and draws nothing.
+    """
+    streams = RandomStreams(settings.seed)
+    d, k = settings.feature_dim, settings.num_factors
+    linear_initializer = settings.linear.initializer if settings.use_linear else Initializer("constant", 0.0)
+    bias_initializer = settings.bias.initializer if settings.use_bias else Initializer("constant", 0.0)
+    if settings.factors_transposed:
+        linear = streams.draw(linear_initializer, (d,))
+        factors = streams.draw(settings.factors.initializer, (k, d)).T
+        bias = streams.draw(bias_initializer, (1,))
+    else:
+        factors = streams.draw(settings.factors.initializer, (d, k))
+        bias = streams.draw(bias_initializer, (1,))
+        linear = streams.draw(linear_initializer, (d,))
+    return FactorizationMachine(float(bias[0]), linear, factors, settings.predictor_type)
+
+
+def _rates(group: GroupSettings, enabled: bool) -> tuple[float, float, bool]:
+    return group.learning_rate, group.weight_decay, enabled

@@ -1,0 +1,115 @@
+// The training and scoring kernels: what they take, and the choice of instruction set.
+//
+// Every kernel gives the same bits with every instruction set: sums run in 8 float lanes in a fixed order, nothing is
+// contracted into fused operations, exp and log are our own. Each row is computed by one thread and each feature
+// updated by one thread, its rows in file order, so that the number of threads changes nothing either.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+namespace openfm {
+
+constexpr int kLanes = 8;  // floats of one vector
+
+// All parameters of one feature lie together in one record, so that touching a feature touches few cache lines:
+//
+//     V: vectors * 8 floats, zero-padded | w, q, m_w, u_w, 4 unused floats | M and U: as V (only when training)
+//
+// q = |v|^2 is kept beside the factors: the score needs sum_i q_i x_i^2, not the factors' squares. m and u are Adam's
+// moments of w; M and U those of V.
+struct FactorTable {
+    float* records;
+    int vectors;     // ceil(k / 8)
+    int last_lanes;  // factors in the last vector, 1..8
+    int64_t stride;  // floats from one record to the next
+
+    static constexpr int kScalars = 8;
+    enum Scalar { kWeight, kSquaredNorm, kWeightMean, kWeightVariance };
+
+    float* record(int64_t feature) const { return records + feature * stride; }
+    int64_t scalars() const { return static_cast<int64_t>(vectors) * kLanes; }
+    int64_t means() const { return scalars() + kScalars; }
+    int64_t variances() const { return means() + static_cast<int64_t>(vectors) * kLanes; }
+};
+
+struct RowsView {
+    const int64_t* indptr;
+    const int32_t* indices;
+    const float* values;
+    int64_t nnz;  // of the whole array: prefetching stays below it
+};
+
+enum class Loss { kLogistic, kSquared };
+
+// What the rows of a batch leave for the features and the metrics; row 0 is the batch's first.
+struct RowResults {
+    float* prediction;  // probability or s
+    float* gradient;    // d loss / d s = prediction - label
+    float* loss;        // cross entropy; only of the logistic loss
+    float* sums;        // gradient * sum_i x_i v_i: vectors * 8 floats a row
+};
+
+// The non-zeros of one batch by feature: entries [starts[f], starts[f + 1]) belong to features[f]. Row is uint16_t for
+// batches of up to 65536 rows.
+template <class Row>
+struct FeatureView {
+    const int32_t* features;
+    const int64_t* starts;
+    const Row* rows;
+    const float* values;
+    int64_t count;  // features, of the whole array: prefetching stays below it
+};
+
+// One step of Adam for a group of parameters, all in float32 as MXNet has it.
+struct AdamStep {
+    float rate;  // learning rate with the bias corrections of step t
+    float weight_decay;
+    float rescale;  // of the summed gradient
+    float epsilon;
+    float clip;  // infinity: no clipping
+    bool enabled;
+};
+
+constexpr float kBeta1 = 0.9f;
+constexpr float kBeta2 = 0.999f;
+
+// MXNet's AdamUpdate (1.3.1, src/operator/optimizer_op-inl.h): rescale, decay, clip, moments, step, in this order.
+static inline void adam(const AdamStep& step, float gradient, float& weight, float& mean, float& variance) {
+    float g = gradient * step.rescale + step.weight_decay * weight;
+    g = g > step.clip ? step.clip : g < -step.clip ? -step.clip : g;
+    mean = kBeta1 * mean + (1.0f - kBeta1) * g;
+    variance = kBeta2 * variance + (1.0f - kBeta2) * g * g;
+    weight -= step.rate * mean / (std::sqrt(variance) + step.epsilon);
+}
+
+// Bits of what stopped being finite.
+enum NonFinite : uint32_t { kFiniteAll = 0, kBadBias = 1, kBadLinear = 2, kBadFactors = 4, kBadMetric = 8 };
+
+struct Kernels {
+    const char* name;
+
+    // Scores rows [begin, end) into out[begin..end); through the sigmoid if asked to.
+    void (*score)(const FactorTable&, float bias, const RowsView&, int64_t begin, int64_t end, bool sigmoid,
+                  float* out);
+
+    // Rows [begin, end) of the batch that starts at row `first`: predictions, gradients, losses and factor sums.
+    // Rows from `real` on are padding: empty, label 0.
+    void (*forward)(const FactorTable&, float bias, Loss, const RowsView&, const float* labels, int64_t first,
+                    int64_t real, int64_t begin, int64_t end, const RowResults&);
+
+    // One Adam step for features [begin, end) of a batch. Returns what became non-finite.
+    uint32_t (*update16)(const FactorTable&, const FeatureView<uint16_t>&, const RowResults&, const AdamStep& linear,
+                         const AdamStep& factors, int64_t begin, int64_t end);
+    uint32_t (*update32)(const FactorTable&, const FeatureView<uint32_t>&, const RowResults&, const AdamStep& linear,
+                         const AdamStep& factors, int64_t begin, int64_t end);
+
+    // q of features [begin, end) from their factors.
+    void (*refresh_norms)(const FactorTable&, int64_t begin, int64_t end);
+};
+
+// The best kernels of this processor, or those named "baseline", "avx2", "avx512". nullptr: not there.
+const Kernels* find_kernels(const char* name);
+const Kernels& best_kernels();
+
+}  // namespace openfm

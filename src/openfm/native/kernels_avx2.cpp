@@ -1,0 +1,2 @@
+#define OPENFM_ISA avx2
+#include "kernels_body.hpp"

@@ -1,0 +1,2 @@
+#define OPENFM_ISA baseline
+#include "kernels_body.hpp"

@@ -1,0 +1,113 @@
+// A few threads that work through the same loop together, meeting at barriers.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace openfm {
+
+// Where the members of a team wait for each other. A member spins for some microseconds and then sleeps: on a shared
+// machine a spinning waiter takes the processor from the one it waits for.
+class Barrier {
+public:
+    explicit Barrier(int members) : members_(members) {}
+
+    void wait() {
+        if (members_ == 1) return;
+        const unsigned generation = generation_.load(std::memory_order_acquire);
+        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == members_) {
+            arrived_.store(0, std::memory_order_relaxed);
+            {
+                std::lock_guard<std::mutex> lock(mutex_);
+                generation_.store(generation + 1, std::memory_order_release);
+            }
+            changed_.notify_all();
+            return;
+        }
+        for (int spin = 0; spin < kSpins; ++spin) {
+            if (generation_.load(std::memory_order_acquire) != generation) return;
+#if defined(__x86_64__)
+            __builtin_ia32_pause();
+#endif
+        }
+        std::unique_lock<std::mutex> lock(mutex_);
+        changed_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != generation; });
+    }
+
+private:
+    static constexpr int kSpins = 400;  // about 15 us
+    const int members_;
+    std::atomic<int> arrived_{0};
+    std::atomic<unsigned> generation_{0};
+    std::mutex mutex_;
+    std::condition_variable changed_;
+};
+
+// Threads that start with the first work given to them, so that a process may fork before, and end with the team.
+class ThreadTeam {
+public:
+    explicit ThreadTeam(int size) : size_(size) {}
+    ThreadTeam(const ThreadTeam&) = delete;
+    ThreadTeam& operator=(const ThreadTeam&) = delete;
+
+    ~ThreadTeam() {
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            stopping_ = true;
+        }
+        work_there_.notify_all();
+        for (std::thread& thread : threads_) thread.join();
+    }
+
+    int size() const { return size_; }
+
+    // Runs work(0), ..., work(size - 1) at the same time, the first on the calling thread; returns when all are done.
+    void run(const std::function<void(int)>& work) {
+        while (static_cast<int>(threads_.size()) + 1 < size_) {
+            const int id = static_cast<int>(threads_.size()) + 1;
+            threads_.emplace_back([this, id] { serve(id); });
+        }
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            work_ = &work;
+            busy_ = size_ - 1;
+            ++round_;
+        }
+        work_there_.notify_all();
+        work(0);
+        std::unique_lock<std::mutex> lock(mutex_);
+        work_done_.wait(lock, [this] { return busy_ == 0; });
+    }
+
+private:
+    void serve(int id) {
+        for (unsigned seen = 0;;) {
+            const std::function<void(int)>* work;
+            {
+                std::unique_lock<std::mutex> lock(mutex_);
+                work_there_.wait(lock, [&] { return stopping_ || round_ != seen; });
+                if (stopping_) return;
+                seen = round_;
+                work = work_;
+            }
+            (*work)(id);
+            std::lock_guard<std::mutex> lock(mutex_);
+            if (--busy_ == 0) work_done_.notify_one();
+        }
+    }
+
+    const int size_;
+    std::vector<std::thread> threads_;
+    std::mutex mutex_;
+    std::condition_variable work_there_, work_done_;
+    const std::function<void(int)>* work_ = nullptr;
+    int busy_ = 0;
+    unsigned round_ = 0;
+    bool stopping_ = false;
+};
+
+}  // namespace openfm

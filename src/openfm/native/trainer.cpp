@@ -1,0 +1,237 @@
+#include "trainer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <new>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace openfm {
+
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kCacheLineBytes = 64;
+
+// Memory of zeros on its own cache lines; large tables lie on huge pages where the system gives them, since the
+// kernels jump about in them.
+float* allocate_zeros(int64_t floats) {
+    size_t bytes = static_cast<size_t>(floats) * sizeof(float);
+    const size_t alignment = bytes >= 2 * kHugePage ? kHugePage : kCacheLineBytes;
+    bytes = (bytes + alignment - 1) / alignment * alignment;
+    void* memory = std::aligned_alloc(alignment, bytes);
+    if (!memory) throw std::bad_alloc();
+#if defined(__linux__)
+    if (alignment == kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    std::memset(memory, 0, bytes);
+    return static_cast<float*>(memory);
+}
+
+
+}  // namespace
+
+Table::Table(int64_t feature_dim, int64_t num_factors, bool moments)
+    : feature_dim_(feature_dim), num_factors_(num_factors) {
+    const int64_t vectors = (num_factors + kLanes - 1) / kLanes;
+    const int64_t floats = vectors * kLanes * (moments ? 3 : 1) + FactorTable::kScalars;
+    const int64_t line = static_cast<int64_t>(kCacheLineBytes / sizeof(float));
+    view_.vectors = static_cast<int>(vectors);
+    view_.last_lanes = static_cast<int>(num_factors - (vectors - 1) * kLanes);
+    view_.stride = (floats + line - 1) / line * line;
+    memory_.reset(allocate_zeros(view_.stride * feature_dim));
+    view_.records = memory_.get();
+}
+
+void Table::set(const float* linear, const float* factors, const Kernels& kernels) {
+    for (int64_t f = 0; f < feature_dim_; ++f) {
+        float* record = view_.record(f);
+        std::memset(record, 0, static_cast<size_t>(view_.stride) * sizeof(float));
+        std::memcpy(record, factors + f * num_factors_, static_cast<size_t>(num_factors_) * sizeof(float));
+        record[view_.scalars() + FactorTable::kWeight] = linear[f];
+    }
+    kernels.refresh_norms(view_, 0, feature_dim_);
+}
+
+void Table::get(float* linear, float* factors) const {
+    for (int64_t f = 0; f < feature_dim_; ++f) {
+        const float* record = view_.record(f);
+        std::memcpy(factors + f * num_factors_, record, static_cast<size_t>(num_factors_) * sizeof(float));
+        linear[f] = record[view_.scalars() + FactorTable::kWeight];
+    }
+}
+
+// One batch on its way through the threads.
+struct Trainer::Batch {
+    const RowsView& rows;
+    const float* labels;
+    const BatchIndex& index;
+    int64_t number;
+    int64_t first_row;
+    int64_t real_rows;
+    int64_t entries;  // non-zeros
+    RowResults results;
+    AdamStep linear, factors;
+};
+
+Trainer::Trainer(int64_t feature_dim, int64_t num_factors, const TrainerOptions& options, const Kernels& kernels)
+    : options_(options),
+      kernels_(kernels),
+      table_(feature_dim, num_factors, true),
+      team_(options.threads),
+      prediction_(options.batch_size),
+      gradient_(options.batch_size),
+      loss_(options.batch_size),
+      row_sums_(options.batch_size * table_.view().vectors * kLanes) {}
+
+void Trainer::set_parameters(float bias, const float* linear, const float* factors) {
+    table_.set(linear, factors, kernels_);
+    bias_ = bias;
+    bias_mean_ = bias_variance_ = 0;
+    step_ = 0;
+    beta1_power_ = beta2_power_ = 1;
+}
+
+// lr_t = lr * sqrt(1 - beta2^t) / (1 - beta1^t), in double, rounded once. The powers are products, not std::pow, whose
+// last bit differs between C libraries.
+AdamStep Trainer::adam_step(const GroupRates& rates) const {
+    const double rate = rates.learning_rate * std::sqrt(1.0 - beta2_power_) / (1.0 - beta1_power_);
+    return {static_cast<float>(rate),           static_cast<float>(rates.weight_decay),
+            static_cast<float>(options_.rescale), static_cast<float>(options_.epsilon),
+            static_cast<float>(options_.clip),    rates.enabled};
+}
+
+// Waking other threads and meeting them costs some microseconds a batch: small batches are done by one.
+int Trainer::useful_threads(const BatchIndex& index, int64_t first, int64_t last) const {
+    constexpr int64_t kLeastWork = 40000;  // multiply-adds of a batch, about 10 us
+    const int64_t entries = index.starts[index.batches[static_cast<size_t>(last)]] -
+                            index.starts[index.batches[static_cast<size_t>(first)]];
+    const int64_t features = index.batches[static_cast<size_t>(last)] - index.batches[static_cast<size_t>(first)];
+    const int64_t work = (entries * 2 + features * 4) * table_.view().vectors * kLanes / (last - first);
+    return static_cast<int>(std::min<int64_t>(team_.size(), std::max<int64_t>(1, work / kLeastWork)));
+}
+
+Trainer::Outcome Trainer::train(const RowsView& rows, const float* labels, int64_t count, const BatchIndex& index,
+                                int64_t first, int64_t last, BatchSums* sums) {
+    if (first == last) return {0, kFiniteAll};
+    const int members = useful_threads(index, first, last);
+    Barrier barrier(members);
+    std::unique_ptr<Batch> batch;
+    int64_t done = 0;
+    bool stop = false;
+    const auto next_batch = [&] {
+        beta1_power_ *= 0.9;
+        beta2_power_ *= 0.999;
+        ++step_;
+        const int64_t number = first + done, row = number * options_.batch_size;
+        const int64_t real = std::min(options_.batch_size, count - row);
+        const RowResults results{prediction_.get(), gradient_.get(), loss_.get(), row_sums_.get()};
+        batch.reset(new Batch{rows, labels, index, number, row, real, rows.indptr[row + real] - rows.indptr[row],
+                              results, adam_step(options_.linear), adam_step(options_.factors)});
+    };
+    const auto work = [&](int member) {
+        if (member >= members) return;
+        while (!stop) {
+            train_batch(*batch, member, members, barrier);
+            if (member == 0) {
+                finish_batch(*batch, sums[done]);
+                ++done;
+                stop = first + done == last || bad_.load(std::memory_order_relaxed) != kFiniteAll;
+                if (!stop) next_batch();
+            }
+            barrier.wait();
+        }
+    };
+    bad_.store(kFiniteAll, std::memory_order_relaxed);
+    next_batch();
+    if (members == 1)
+        work(0);
+    else
+        team_.run(work);
+    return {done, bad_.load(std::memory_order_relaxed)};
+}
+
+void Trainer::train_batch(const Batch& batch, int member, int members, Barrier& barrier) {
+    // Whole blocks of 8 rows, so that no two threads write to one vector.
+    const int64_t blocks = (options_.batch_size + kLanes - 1) / kLanes;
+    const int64_t begin = blocks * member / members * kLanes;
+    const int64_t end = std::min(options_.batch_size, blocks * (member + 1) / members * kLanes);
+    kernels_.forward(table_.view(), bias_, options_.loss, batch.rows, batch.labels, batch.first_row, batch.real_rows,
+                     begin, end, batch.results);
+    barrier.wait();
+    const uint32_t bad = update(batch, member, members);
+    if (bad != kFiniteAll) bad_.fetch_or(bad, std::memory_order_relaxed);
+    barrier.wait();
+}
+
+// The member's share of the batch's features: contiguous, of equal work.
+uint32_t Trainer::update(const Batch& batch, int member, int members) {
+    constexpr int64_t kUpdateCost = 4;  // of a feature, in entries
+    const BatchIndex& index = batch.index;
+    const int64_t begin = index.batches[static_cast<size_t>(batch.number)];
+    const int64_t end = index.batches[static_cast<size_t>(batch.number) + 1];
+    const int64_t origin = index.starts[begin];
+    const auto cost = [&](int64_t f) { return index.starts[f] - origin + kUpdateCost * (f - begin); };
+    const auto border = [&](int64_t share) {
+        const int64_t target = cost(end) * share / members;
+        int64_t low = begin, high = end;
+        while (low < high) {
+            const int64_t middle = (low + high) / 2;
+            if (cost(middle) < target)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        return low;
+    };
+    const int64_t from = member == 0 ? begin : border(member);
+    const int64_t to = member + 1 == members ? end : border(member + 1);
+    if (index.narrow)
+        return kernels_.update16(table_.view(), index.view16(), batch.results, batch.linear, batch.factors, from, to);
+    return kernels_.update32(table_.view(), index.view32(), batch.results, batch.linear, batch.factors, from, to);
+}
+
+// The bias and the metrics: sums over all rows, by one thread in row order.
+void Trainer::finish_batch(const Batch& batch, BatchSums& sums) {
+    double gradient = 0;
+    sums = sum_rows(options_.loss, batch.results, batch.labels + batch.first_row, batch.real_rows, options_.batch_size,
+                    gradient);
+    uint32_t bad = kFiniteAll;
+    const AdamStep step = adam_step(options_.bias);
+    if (step.enabled) adam(step, static_cast<float>(gradient), bias_, bias_mean_, bias_variance_);
+    if (!std::isfinite(bias_)) bad |= kBadBias;
+    for (const double field : sums.fields)
+        if (!std::isfinite(field)) bad |= kBadMetric;
+    if (bad != kFiniteAll) bad_.fetch_or(bad, std::memory_order_relaxed);
+}
+
+// Amazon's container sums a batch in float32: the sums here are double, rounded to float once.
+BatchSums sum_rows(Loss loss, const RowResults& results, const float* labels, int64_t real, int64_t count,
+                   double& gradient) {
+    double total = 0, first = 0, second = 0;
+    int64_t correct = 0, true_positives = 0, false_positives = 0, false_negatives = 0;
+    for (int64_t row = 0; row < count; ++row) {
+        const float g = results.gradient[row];
+        total += static_cast<double>(g);
+        if (loss == Loss::kSquared) {
+            first += static_cast<double>(g * g);
+            second += static_cast<double>(std::fabs(g));
+            continue;
+        }
+        first += static_cast<double>(results.loss[row]);
+        const bool positive = row < real && labels[row] > 0.5f, predicted = results.prediction[row] >= 0.5f;
+        correct += positive == predicted;
+        true_positives += positive && predicted;
+        false_positives += !positive && predicted;
+        false_negatives += positive && !predicted;
+    }
+    gradient = total;
+    const double first_sum = static_cast<double>(static_cast<float>(first));
+    if (loss == Loss::kSquared) return {{first_sum, static_cast<double>(static_cast<float>(second)), 0, 0, 0}};
+    return {{static_cast<double>(correct), first_sum, static_cast<double>(true_positives),
+             static_cast<double>(false_positives), static_cast<double>(false_negatives)}};
+}
+
+}  // namespace openfm

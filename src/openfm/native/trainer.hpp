@@ -1,0 +1,104 @@
+// Mini-batch training of a Factorization Machine with Adam.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "batch_index.hpp"
+#include "kernels.hpp"
+#include "thread_team.hpp"
+
+namespace openfm {
+
+// The parameters of a machine in the kernels' layout, in memory of its own.
+class Table {
+public:
+    // moments: whether the records hold Adam's moments.
+    Table(int64_t feature_dim, int64_t num_factors, bool moments);
+
+    const FactorTable& view() const { return view_; }
+    int64_t feature_dim() const { return feature_dim_; }
+    int64_t num_factors() const { return num_factors_; }
+
+    // Sets w (feature_dim) and V (feature_dim x num_factors), moments to zero, q from V.
+    void set(const float* linear, const float* factors, const Kernels& kernels);
+    void get(float* linear, float* factors) const;
+
+private:
+    struct Free {
+        void operator()(float* p) const { std::free(p); }
+    };
+    int64_t feature_dim_, num_factors_;
+    std::unique_ptr<float, Free> memory_;
+    FactorTable view_;
+};
+
+// How one group of parameters learns; in double as Python gives it.
+struct GroupRates {
+    double learning_rate;
+    double weight_decay;
+    bool enabled;
+};
+
+struct TrainerOptions {
+    Loss loss;
+    int64_t batch_size;
+    GroupRates bias, linear, factors;
+    double rescale, epsilon, clip;
+    int threads;
+};
+
+// What the batches of an epoch add up to. Counts and sums of a batch include its padding.
+struct BatchSums {
+    static constexpr int kFields = 5;
+    // logistic: correct, cross entropy, true positives, false positives, false negatives
+    // squared: squared error, absolute error, 0, 0, 0
+    double fields[kFields];
+};
+
+class Trainer {
+public:
+    Trainer(int64_t feature_dim, int64_t num_factors, const TrainerOptions& options, const Kernels& kernels);
+
+    const Table& table() const { return table_; }
+    float bias() const { return bias_; }
+    int64_t batch_size() const { return options_.batch_size; }
+    int64_t step() const { return step_; }
+
+    // Sets w0, w and V; the optimiser starts afresh.
+    void set_parameters(float bias, const float* linear, const float* factors);
+
+    // Trains on batches [first, last) of rows that `index` was built of; sums[b - first] is what batch b gives. Stops
+    // after a batch that leaves anything non-finite. Returns the number of batches done and what is not finite.
+    struct Outcome {
+        int64_t batches;
+        uint32_t bad;
+    };
+    Outcome train(const RowsView& rows, const float* labels, int64_t count, const BatchIndex& index, int64_t first,
+                  int64_t last, BatchSums* sums);
+
+private:
+    struct Batch;
+    void train_batch(const Batch& batch, int member, int members, Barrier& barrier);
+    uint32_t update(const Batch& batch, int member, int members);
+    void finish_batch(const Batch& batch, BatchSums& sums);
+    AdamStep adam_step(const GroupRates& rates) const;
+    int useful_threads(const BatchIndex& index, int64_t first, int64_t last) const;
+
+    const TrainerOptions options_;
+    const Kernels& kernels_;
+    Table table_;
+    ThreadTeam team_;
+    float bias_ = 0, bias_mean_ = 0, bias_variance_ = 0;
+    int64_t step_ = 0;                        // Adam's t: batches done
+    double beta1_power_ = 1, beta2_power_ = 1;  // beta^t
+    Array<float> prediction_, gradient_, loss_, row_sums_;
+    std::atomic<uint32_t> bad_{0};
+};
+
+// Sums over `count` rows for the metrics, from predictions, gradients and losses.
+BatchSums sum_rows(Loss loss, const RowResults& results, const float* labels, int64_t real, int64_t count,
+                   double& gradient);
+
+}  // namespace openfm
