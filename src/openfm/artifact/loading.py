@@ -1,0 +1,127 @@
+"""Reading a model, whoever trained it and wherever it lies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO
+
+from openfm.artifact.archive import GZIP_MAGIC, MODEL_NAME, choose_model, read_archive
+from openfm.artifact.graph import Graph, Role
+from openfm.artifact.meta import dimension, parse_meta
+from openfm.artifact.model import Model
+from openfm.artifact.model_file import ModelFile, read_model_file
+from openfm.artifact.parameters import find_parameters
+from openfm.artifact.symbol import OUTPUT_OPERATORS
+from openfm.errors import ArtifactError, PlatformError
+from openfm.fm.model import FactorizationMachine, PredictorType
+
+__all__ = ["ARCHIVE_NAME", "MODEL_NAME", "find_model", "load_model"]
+
+ARCHIVE_NAME = "model.tar.gz"
+"""What SageMaker calls the archive of a trained model."""
+
+_OPTIONAL = {"use_bias": Role.BIAS, "use_linear": Role.LINEAR}
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Load a model that openfm or Amazon's container trained. Nothing is unpacked to disk.
+
+    Args:
+        path: a ``model.tar.gz``, a model file (``model_algo-1`` or any other name), or a folder
+            that holds one.
+
+    Raises:
+        ArtifactError: there is no model, or what is there is damaged or not a Factorization
+            Machine.
+        PlatformError: the file cannot be read, or the machine has too little memory for it.
+    """
+    target = Path(path)
+    if target.is_dir():
+        target = find_model(target)
+    try:
+        with target.open("rb") as file:
+            return _model(_read(file))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"there is no model at {target}") from error
+    except ArtifactError as error:
+        raise ArtifactError(f"cannot load {target}: {error}") from error
+    except OSError as error:
+        raise PlatformError(f"cannot read the model {target}: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise PlatformError(f"the memory left is too small for the model {target}") from error
+
+
+def find_model(directory: str | os.PathLike[str]) -> Path:
+    """The model in a folder: ``model_algo-1``, else the only ``model_*``, else ``model.tar.gz``.
+
+    Raises:
+        ArtifactError: there is none, or several and none of them called ``model_algo-1``; says what
+            was found.
+        PlatformError: the folder cannot be listed.
+    """
+    folder = Path(directory)
+    try:
+        names = [entry.name for entry in folder.iterdir() if entry.is_file()]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ArtifactError(f"{folder} is not a folder") from error
+    except OSError as error:
+        raise PlatformError(f"cannot list {folder}: {error.strerror or error}") from error
+    try:
+        return folder / choose_model(names, str(folder))
+    except ArtifactError:
+        if ARCHIVE_NAME in names and not any(name.startswith("model_") for name in names):
+            return folder / ARCHIVE_NAME
+        raise
+
+
+def _read(file: IO[bytes]) -> ModelFile:
+    magic = file.read(len(GZIP_MAGIC))
+    file.seek(0)
+    if magic == GZIP_MAGIC:
+        with read_archive(file) as model_file:
+            return read_model_file(model_file)
+    return read_model_file(file)
+
+
+def _model(content: ModelFile) -> Model:
+    training_parameters = parse_meta(content.meta)
+    graph = Graph.parse(content.symbol)
+    parameters = find_parameters(
+        content.arrays,
+        graph,
+        dimension(training_parameters, "feature_dim"),
+        dimension(training_parameters, "num_factors"),
+        optional=frozenset(
+            role
+            for name, role in _OPTIONAL.items()
+            if str(training_parameters.get(name)).lower() == "false"
+        ),
+    )
+    machine = FactorizationMachine(
+        parameters.bias,
+        parameters.linear,
+        parameters.factors,
+        _predictor_type(training_parameters, graph),
+    )
+    return Model(machine, training_parameters, extras=content.extras)
+
+
+def _predictor_type(training_parameters: dict[str, str | int], graph: Graph) -> PredictorType:
+    by_output = {operator: kind for kind, operator in OUTPUT_OPERATORS.items()}.get(
+        graph.output_operator
+    )
+    stated = training_parameters.get("predictor_type")
+    if stated is None and by_output is not None:
+        return by_output
+    if stated not in list(PredictorType):
+        raise ArtifactError(
+            f"its predictor_type is {stated!r} and its graph ends in {graph.output_operator}; "
+            f"expected {' or '.join(PredictorType)}"
+        )
+    if by_output not in (None, stated):
+        raise ArtifactError(
+            f"its predictor_type is {stated}, but its graph ends in {graph.output_operator}, as a "
+            f"{by_output}'s does"
+        )
+    return PredictorType(stated)

@@ -1,0 +1,192 @@
+"""``model_algo-1``: a stored zip of ``meta.json``, ``symbol.json`` and ``params``, in that order.
+
+What openfm adds to a model goes into further members ``openfm/*`` after them. Members of other
+names are ignored, as Amazon's code and MXNet ignore ours.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import IO
+
+from openfm.artifact.limits import MAX_JSON_BYTES, BoundedReader, unpacked_limit
+from openfm.artifact.ndarray_file import (
+    LIST_MAGIC,
+    StoredArray,
+    arrays_size,
+    read_arrays,
+    write_arrays,
+)
+from openfm.errors import ArtifactError
+
+__all__ = ["EXTRAS_PREFIX", "ModelFile", "read_model_file", "write_model_file"]
+
+EXTRAS_PREFIX = "openfm/"
+"""Members of the zip below this are openfm's own."""
+
+_META, _SYMBOL, _PARAMS = "meta.json", "symbol.json", "params"
+_ZIP_MAGIC = b"PK\x03\x04"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
+_REGULAR_0644 = (stat.S_IFREG | 0o644) << 16
+_UNIX = 3
+_ENCRYPTED = 0x1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """The content of a ``model_algo-1``.
+
+    Attributes:
+        meta: ``meta.json``.
+        symbol: ``symbol.json``.
+        arrays: the arrays of ``params``, by name.
+        extras: the members ``openfm/*``, by full name; opaque here.
+    """
+
+    meta: bytes
+    symbol: bytes
+    arrays: dict[str, StoredArray]
+    extras: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def read_model_file(source: IO[bytes]) -> ModelFile:
+    """Read a ``model_algo-1``.
+
+    Args:
+        source: a seekable file that holds nothing else.
+
+    Raises:
+        ArtifactError: it is no such file, is damaged, or would take more memory than its size
+            warrants.
+    """
+    size = source.seek(0, io.SEEK_END)
+    source.seek(0)
+    _check_magic(source.read(8))
+    try:
+        with zipfile.ZipFile(BoundedReader(source, limit=size)) as archive:
+            members = _checked_members(archive, size)
+            return ModelFile(
+                meta=_read_json(archive, members[_META]),
+                symbol=_read_json(archive, members[_SYMBOL]),
+                arrays=_read_params(archive, members[_PARAMS]),
+                extras={
+                    name: _read_extra(archive, info)
+                    for name, info in members.items()
+                    if name.startswith(EXTRAS_PREFIX)
+                },
+            )
+    except ArtifactError:
+        raise
+    # zipfile raises NotImplementedError for compression methods that it does not know, and lets
+    # struct's, the decoder's and its own seek's errors through where a length or an offset makes no
+    # sense.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        ValueError,
+        struct.error,
+    ) as error:
+        raise ArtifactError(f"it is a damaged zip file: {error}") from error
+
+
+def write_model_file(destination: IO[bytes], content: ModelFile) -> None:
+    """Write a ``model_algo-1`` to a seekable file: equal content, equal bytes."""
+    with zipfile.ZipFile(destination, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(_member(_META), content.meta)
+        archive.writestr(_member(_SYMBOL), content.symbol)
+        params = _member(_PARAMS)
+        # Known ahead, so that zipfile makes room for a 64-bit size only where one is needed.
+        params.file_size = arrays_size(content.arrays)
+        with archive.open(params, "w") as stream:
+            write_arrays(stream, content.arrays)
+        for name in sorted(content.extras):
+            archive.writestr(_member(name), content.extras[name])
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.create_system = _UNIX
+    info.external_attr = _REGULAR_0644
+    return info
+
+
+def _check_magic(start: bytes) -> None:
+    if start[:4] == _ZIP_MAGIC:
+        return
+    if start == LIST_MAGIC.to_bytes(8, "little"):
+        raise ArtifactError(
+            "it is a bare MXNet file of arrays, such as Amazon's k-means and PCA write, not a "
+            "Factorization Machine: that is a zip of meta.json, symbol.json and params"
+        )
+    raise ArtifactError(
+        "it is neither a model.tar.gz nor a model_algo-1 (a zip of meta.json, symbol.json and "
+        "params)"
+    )
+
+
+def _checked_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        _check_member(info, size)
+        if info.filename in members:
+            raise ArtifactError(f"it holds two members {info.filename}")
+        members[info.filename] = info
+    missing = [name for name in (_META, _SYMBOL, _PARAMS) if name not in members]
+    if missing:
+        raise ArtifactError(f"it has no {' and no '.join(missing)}; it holds {_listed(members)}")
+    return members
+
+
+def _check_member(info: zipfile.ZipInfo, size: int) -> None:
+    name = info.filename
+    kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == _UNIX else 0
+    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        raise ArtifactError(f"it holds a member {name!r}, which is a path out of it")
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise ArtifactError(f"its member {name!r} is not a regular file")
+    if info.flag_bits & _ENCRYPTED:
+        raise ArtifactError(f"its member {name!r} is encrypted")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ArtifactError(f"its member {name!r} is neither stored nor deflated")
+    stored = info.compress_type == zipfile.ZIP_STORED
+    limit = info.compress_size if stored else unpacked_limit(info.compress_size)
+    if info.header_offset + info.compress_size > size or info.file_size > limit:
+        raise ArtifactError(
+            f"its member {name!r} claims {info.file_size} bytes ({info.compress_size} packed) in a "
+            f"file of {size}"
+        )
+
+
+def _read_json(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    if info.file_size > MAX_JSON_BYTES:
+        raise ArtifactError(
+            f"its {info.filename} is {info.file_size} bytes long; at most {MAX_JSON_BYTES} can be "
+            "read"
+        )
+    return archive.read(info)
+
+
+def _read_params(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> dict[str, StoredArray]:
+    with archive.open(info) as stream:
+        arrays = read_arrays(stream, info.file_size)
+        stream.read(1)  # makes zipfile compare the checksum, which it does at a member's end only
+    return arrays
+
+
+def _read_extra(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    # In pieces: the file underneath refuses to be read at once.
+    with archive.open(info) as stream:
+        return b"".join(iter(lambda: stream.read(MAX_JSON_BYTES), b""))
+
+
+def _listed(names: Mapping[str, object]) -> str:
+    shown = list(names)[:10]
+    return ", ".join(shown) + (", ..." if len(names) > len(shown) else "") if shown else "nothing"

@@ -1,0 +1,305 @@
+"""``params``: MXNet's list of named arrays, read and written without MXNet.
+
+The form is that of ``NDArray::Save`` in apache/mxnet ``src/ndarray/ndarray.cc`` (version 2, MXNet
+0.12 to 1.9), all little endian::
+
+    uint64 0x112, uint64 0
+    uint64 n, then n arrays:
+        uint32 0xF993FAC9                       version 2
+        int32 storage type                      0 dense, 1 row_sparse
+        shape of the stored rows                row_sparse only
+        shape                                   uint32 dimensions, int64 each
+        int32 device type, int32 device id      1, 0: the CPU
+        int32 type of the values
+        int32 type, shape of the row ids        row_sparse only
+        values, then row ids
+    uint64 n, then n names: uint64 length, bytes
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from openfm.artifact.limits import unpacked_limit
+from openfm.errors import ArtifactError
+
+__all__ = ["LIST_MAGIC", "StoredArray", "arrays_size", "read_arrays", "write_arrays"]
+
+LIST_MAGIC = 0x112
+"""The first eight bytes of a file of arrays."""
+
+_MAGIC_V2 = 0xF993FAC9
+_MAGIC_V3 = (
+    0xF993FACA  # the same layout; MXNet writes it where NumPy's rules for shapes are switched on
+)
+_DENSE, _ROW_SPARSE = 0, 1
+_CPU = (1, 0)
+_FLOAT32, _INT64 = 0, 6
+_DTYPES: dict[int, str] = {0: "<f4", 1: "<f8", 2: "<f2", 3: "|u1", 4: "<i4", 5: "|i1", 6: "<i8"}
+
+_MAX_ARRAYS = 64
+_MAX_DIMENSIONS = 8
+_MAX_NAME_BYTES = 1024
+_CHUNK_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArray:
+    """One array as it lies in the file.
+
+    Attributes:
+        shape: the array's shape.
+        values: the stored values: of ``shape``, or of (stored rows, *shape[1:]) when ``row_ids`` is
+            given.
+        row_ids: None for a dense array; for a row_sparse one the rows that ``values`` holds,
+            integers of shape (stored rows,), each once and below ``shape[0]``, in any order. All
+            other rows are zero.
+    """
+
+    shape: tuple[int, ...]
+    values: npt.NDArray[Any]
+    row_ids: npt.NDArray[Any] | None = None
+
+    @classmethod
+    def dense(cls, values: npt.NDArray[np.float32]) -> StoredArray:
+        """An array stored whole."""
+        return cls(values.shape, values)
+
+    @classmethod
+    def row_sparse(cls, values: npt.NDArray[np.float32]) -> StoredArray:
+        """An array stored as rows, all of them, as Amazon's container stores w and V."""
+        return cls(values.shape, values, np.arange(len(values), dtype=np.int64))
+
+    def to_float32(self) -> npt.NDArray[np.float32]:
+        """The whole array in float32; the stored values themselves where they are just that.
+
+        Raises:
+            ArtifactError: the values are integers, or the rows left out take far more room than
+                those stored.
+        """
+        if self.values.dtype.kind != "f":
+            raise ArtifactError(f"it stores {self.values.dtype} values where floats were expected")
+        with np.errstate(over="ignore"):  # an overflow becomes infinity, which is refused later
+            values = self.values.astype(np.float32, copy=False)
+        if self.row_ids is None or _counts_up(self.row_ids, self.shape[0]):
+            return values
+        needed = math.prod(self.shape) * values.itemsize
+        if needed > unpacked_limit(values.nbytes):
+            raise ArtifactError(
+                f"it stores {values.nbytes} bytes of rows for {needed} bytes of array"
+            )
+        whole = np.zeros(self.shape, dtype=np.float32)
+        whole[self.row_ids] = values
+        return whole
+
+
+def read_arrays(stream: IO[bytes], size: int) -> dict[str, StoredArray]:
+    """Read a whole file of named arrays; each array's values are read once, into their own memory.
+
+    Args:
+        stream: positioned at the file's first byte.
+        size: the bytes that the file has; no array is given memory beyond it.
+
+    Returns:
+        Name to array, in the file's order.
+
+    Raises:
+        ArtifactError: it is no such file, ends early, goes on after its end, or holds arrays of a
+            kind that a Factorization Machine has not.
+    """
+    source = _Source(stream, size)
+    if source.unpack("<Q", "its first bytes") != LIST_MAGIC:
+        raise ArtifactError("params is not an MXNet file of arrays (it does not begin with 0x112)")
+    source.unpack("<Q", "its reserved word")
+    count = source.unpack("<Q", "its number of arrays")
+    if count > _MAX_ARRAYS:
+        raise ArtifactError(
+            f"params claims to hold {count} arrays; a Factorization Machine has three"
+        )
+    arrays = [_read_array(source, f"array {index}") for index in range(count)]
+    names = _read_names(source, count)
+    if source.remaining:
+        raise ArtifactError(f"params has {source.remaining} bytes after its last name")
+    return dict(zip(names, arrays, strict=True))
+
+
+def write_arrays(stream: IO[bytes], arrays: Mapping[str, StoredArray]) -> None:
+    """Write named arrays (float32, row ids int64) byte for byte as MXNet's ``nd.save`` does."""
+    stream.write(struct.pack("<QQQ", LIST_MAGIC, 0, len(arrays)))
+    for array in arrays.values():
+        stream.write(_array_header(array))
+        stream.write(_bytes_of(np.ascontiguousarray(array.values, dtype="<f4")))
+        if array.row_ids is not None:
+            stream.write(_bytes_of(np.ascontiguousarray(array.row_ids, dtype="<i8")))
+    stream.write(_names(arrays))
+
+
+def arrays_size(arrays: Mapping[str, StoredArray]) -> int:
+    """The number of bytes that :func:`write_arrays` writes."""
+    return (
+        struct.calcsize("<QQQ")
+        + sum(len(_array_header(array)) + 4 * array.values.size for array in arrays.values())
+        + sum(8 * len(array.row_ids) for array in arrays.values() if array.row_ids is not None)
+        + len(_names(arrays))
+    )
+
+
+def _array_header(array: StoredArray) -> bytes:
+    context = struct.pack("<iii", *_CPU, _FLOAT32)
+    if array.row_ids is None:
+        return struct.pack("<Ii", _MAGIC_V2, _DENSE) + _shape(array.shape) + context
+    return (
+        struct.pack("<Ii", _MAGIC_V2, _ROW_SPARSE)
+        + _shape(array.values.shape)
+        + _shape(array.shape)
+        + context
+        + struct.pack("<i", _INT64)
+        + _shape(array.row_ids.shape)
+    )
+
+
+def _shape(shape: tuple[int, ...]) -> bytes:
+    return struct.pack(f"<I{len(shape)}q", len(shape), *shape)
+
+
+def _names(arrays: Mapping[str, StoredArray]) -> bytes:
+    encoded = [name.encode() for name in arrays]
+    return struct.pack("<Q", len(encoded)) + b"".join(
+        struct.pack("<Q", len(name)) + name for name in encoded
+    )
+
+
+def _bytes_of(array: npt.NDArray[Any]) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
+
+
+class _Source:
+    """The bytes still to come, of which no more can be asked for than there are."""
+
+    def __init__(self, stream: IO[bytes], size: int) -> None:
+        self._stream = stream
+        self.remaining = size
+
+    def unpack(self, layout: str, what: str) -> int:
+        """One number."""
+        (number,) = struct.unpack(layout, self.take(struct.calcsize(layout), what))
+        return int(number)
+
+    def take(self, count: int, what: str) -> bytes:
+        """A few bytes; ``what`` they are, for the sentence when they are missing."""
+        return self.array(np.dtype(np.uint8), (count,), what).tobytes()
+
+    def array(self, dtype: np.dtype[Any], shape: tuple[int, ...], what: str) -> npt.NDArray[Any]:
+        """An array of its own memory, filled from the stream."""
+        size = math.prod(shape) * dtype.itemsize
+        if size > self.remaining:
+            raise ArtifactError(
+                f"params ends early: {what} takes {size} bytes and {self.remaining} are left"
+            )
+        out = np.empty(shape, dtype=dtype)
+        self.remaining -= size
+        self._fill(_bytes_of(out), what)
+        return out
+
+    def _fill(self, memory: memoryview, what: str) -> None:
+        # In small pieces: a zip member can only be read by way of bytes objects.
+        filled = 0
+        while filled < len(memory):
+            piece = self._stream.read(min(_CHUNK_BYTES, len(memory) - filled))
+            if not piece:
+                raise ArtifactError(f"params ends early, within {what}")
+            memory[filled : filled + len(piece)] = piece
+            filled += len(piece)
+
+
+def _read_array(source: _Source, what: str) -> StoredArray:
+    magic = source.unpack("<I", f"{what}'s version")
+    if magic not in (_MAGIC_V2, _MAGIC_V3):
+        raise ArtifactError(
+            f"params: {what} begins with {magic:#010x}; only MXNet's version 2 ({_MAGIC_V2:#010x}) "
+            "can be read"
+        )
+    storage = source.unpack("<i", f"{what}'s storage type")
+    if storage not in (_DENSE, _ROW_SPARSE):
+        raise ArtifactError(
+            f"params: {what} has storage type {storage}, neither dense nor row_sparse"
+        )
+    stored_shape = _read_shape(source, f"{what}'s stored shape") if storage == _ROW_SPARSE else None
+    shape = _read_shape(source, f"{what}'s shape")
+    source.take(8, f"{what}'s device")
+    dtype = _read_dtype(source, f"{what}'s value type")
+    if stored_shape is None:
+        return StoredArray(shape, source.array(dtype, shape, f"{what} of shape {shape}"))
+    id_dtype = _read_dtype(source, f"{what}'s row id type")
+    id_shape = _read_shape(source, f"{what}'s row ids' shape")
+    rows = stored_shape[0]
+    if stored_shape[1:] != shape[1:] or rows > shape[0] or id_shape != (rows,):
+        raise ArtifactError(
+            f"params: {what} has shape {shape}, stored rows of shape {stored_shape} and row ids of "
+            f"shape {id_shape}, which do not fit each other"
+        )
+    values = source.array(dtype, stored_shape, f"{what} of shape {stored_shape}")
+    row_ids = source.array(id_dtype, id_shape, f"{what}'s row ids")
+    _check_row_ids(row_ids, shape[0], what)
+    return StoredArray(shape, values, row_ids)
+
+
+def _read_shape(source: _Source, what: str) -> tuple[int, ...]:
+    dimensions = source.unpack("<I", what)
+    if not 1 <= dimensions <= _MAX_DIMENSIONS:
+        raise ArtifactError(
+            f"params: {what} has {dimensions} dimensions; 1 to {_MAX_DIMENSIONS} can be read"
+        )
+    shape = struct.unpack(f"<{dimensions}q", source.take(8 * dimensions, what))
+    if min(shape) < 0:
+        raise ArtifactError(f"params: {what} is {shape}; no dimension may be negative")
+    return tuple(shape)
+
+
+def _read_dtype(source: _Source, what: str) -> np.dtype[Any]:
+    flag = source.unpack("<i", what)
+    if flag not in _DTYPES:
+        raise ArtifactError(f"params: {what} is {flag}, which is none of MXNet's")
+    return np.dtype(_DTYPES[flag])
+
+
+def _check_row_ids(row_ids: npt.NDArray[Any], rows: int, what: str) -> None:
+    if row_ids.dtype.kind != "i":
+        raise ArtifactError(f"params: {what} has row ids of type {row_ids.dtype}")
+    if not len(row_ids) or _counts_up(row_ids, rows):
+        return
+    low, high = int(row_ids.min()), int(row_ids.max())
+    if low < 0 or high >= rows:
+        wrong = low if low < 0 else high
+        raise ArtifactError(f"params: {what} stores row {wrong}, but has rows 0 to {rows - 1}")
+    if len(np.unique(row_ids)) < len(row_ids):
+        raise ArtifactError(f"params: {what} stores a row twice")
+
+
+def _counts_up(row_ids: npt.NDArray[Any], rows: int) -> bool:
+    return len(row_ids) == rows and bool(np.array_equal(row_ids, np.arange(rows)))
+
+
+def _read_names(source: _Source, arrays: int) -> list[str]:
+    count = source.unpack("<Q", "the number of names")
+    if count != arrays:
+        raise ArtifactError(f"params holds {arrays} arrays, but {count} names")
+    names: list[str] = []
+    for index in range(count):
+        length = source.unpack("<Q", f"name {index}'s length")
+        if length > _MAX_NAME_BYTES:
+            raise ArtifactError(f"params: name {index} claims to be {length} bytes long")
+        try:
+            names.append(source.take(length, f"name {index}").decode())
+        except UnicodeDecodeError as error:
+            raise ArtifactError(f"params: name {index} is not UTF-8") from error
+    if len(set(names)) < len(names):
+        raise ArtifactError(f"params names two arrays alike: {', '.join(names)}")
+    return names
