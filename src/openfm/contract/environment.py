@@ -1,0 +1,140 @@
+"""openfm's own environment variables, and how many CPUs this process may use.
+
+==================  =============================================================================
+OPENFM_STRICT       1 or true: refuse hyperparameters that Amazon's container does not know
+OPENFM_NUM_THREADS  number of threads; unset, empty or ``auto``: the CPUs that the process may use
+==================  =============================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from openfm.errors import CustomerError
+
+__all__ = ["Environment", "available_cpus"]
+
+MAX_THREADS = 1024
+
+_CGROUP_ROOT = Path("/sys/fs/cgroup")
+_PROCESS_CGROUPS = Path("/proc/self/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What openfm's own environment variables say.
+
+    Attributes:
+        strict: whether hyperparameters of openfm's own are refused.
+        num_threads: how many threads may compute.
+    """
+
+    strict: bool
+    num_threads: int
+
+    @classmethod
+    def read(
+        cls, environ: Mapping[str, str], *, cpus: Callable[[], int] | None = None
+    ) -> Environment:
+        """Read the variables.
+
+        Args:
+            environ: such as ``os.environ``.
+            cpus: the number of threads if none is given; :func:`available_cpus` if None.
+
+        Raises:
+            CustomerError: a variable has a value that it cannot have.
+        """
+        return cls(
+            strict=_flag(environ, "OPENFM_STRICT"),
+            num_threads=_threads(environ, "OPENFM_NUM_THREADS") or (cpus or available_cpus)(),
+        )
+
+
+def available_cpus(
+    *,
+    affinity: Callable[[], int] | None = None,
+    cgroup_root: Path = _CGROUP_ROOT,
+    process_cgroups: Path = _PROCESS_CGROUPS,
+) -> int:
+    """The number of CPUs that this process may use, at least 1.
+
+    That is the CPUs it may be scheduled on, or fewer where a cgroup (version 1 or 2) has a quota,
+    as ``docker run --cpus 1.5`` sets one. A fraction counts as a whole CPU.
+
+    Args:
+        affinity: the number of CPUs the process may be scheduled on.
+        cgroup_root: where the cgroup file systems are mounted.
+        process_cgroups: the file that names the process's cgroups.
+    """
+    cpus = (affinity or _scheduled_cpus)()
+    quotas = _quotas(cgroup_root, process_cgroups)
+    return max(1, math.ceil(min([cpus, *quotas])))
+
+
+def _flag(environ: Mapping[str, str], key: str) -> bool:
+    value = environ.get(key, "").strip().lower()
+    if value in ("1", "true"):
+        return True
+    if value in ("", "0", "false"):
+        return False
+    raise CustomerError(
+        f"The environment variable {key} is '{environ[key]}', but it takes 1 or 0. Set it to 1, or "
+        f"leave it unset."
+    )
+
+
+def _threads(environ: Mapping[str, str], key: str) -> int | None:
+    value = environ.get(key, "").strip().lower()
+    if value in ("", "auto"):
+        return None
+    if re.fullmatch("[0-9]{1,4}", value) and 1 <= int(value) <= MAX_THREADS:
+        return int(value)
+    raise CustomerError(
+        f"The environment variable {key} is '{environ[key]}', but it takes a whole number from 1 "
+        f"to {MAX_THREADS}. Leave it unset to use all CPUs that the process may use."
+    )
+
+
+def _scheduled_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _quotas(root: Path, process_cgroups: Path) -> Iterator[float]:
+    """The CPU quotas, in CPUs, of the process's cgroups and of those that these lie in."""
+    try:
+        lines = process_cgroups.read_text().splitlines()
+    except OSError:  # no cgroups: not Linux, or a sandbox that hides them
+        return
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if not controllers:
+            mounts, read = [root], _quota_v2
+        elif "cpu" in controllers.split(","):
+            mounts, read = [root / "cpu", root / controllers], _quota_v1
+        else:
+            continue
+        # In a container the named group may be the host's, and only the mount's root is there.
+        inner = Path(group.strip("/"))
+        for folder in (mount / group for mount in mounts for group in (inner, *inner.parents)):
+            with contextlib.suppress(OSError, ValueError):  # not there, or "max": no quota
+                yield read(folder)
+
+
+def _quota_v2(folder: Path) -> float:
+    quota, period = (folder / "cpu.max").read_text().split()
+    return int(quota) / int(period)
+
+
+def _quota_v1(folder: Path) -> float:
+    quota = int((folder / "cpu.cfs_quota_us").read_text())
+    period = int((folder / "cpu.cfs_period_us").read_text())
+    return quota / period if quota > 0 else math.inf
