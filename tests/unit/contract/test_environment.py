@@ -1,0 +1,106 @@
+"""openfm's own environment variables, and the number of CPUs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from openfm.contract.environment import Environment, available_cpus
+from openfm.errors import CustomerError
+
+
+def test_nothing_set() -> None:
+    assert Environment.read({}, cpus=lambda: 7) == Environment(strict=False, num_threads=7)
+
+
+@pytest.mark.parametrize(
+    ("value", "strict"),
+    [("1", True), ("true", True), ("True", True), ("0", False), ("false", False), ("", False)],
+)
+def test_strict(value: str, strict: bool) -> None:
+    assert Environment.read({"OPENFM_STRICT": value}).strict is strict
+
+
+@pytest.mark.parametrize(
+    ("value", "threads"), [("1", 1), ("12", 12), ("1024", 1024), ("", 7), ("auto", 7), (" 3 ", 3)]
+)
+def test_num_threads(value: str, threads: int) -> None:
+    environ = {"OPENFM_NUM_THREADS": value}
+    assert Environment.read(environ, cpus=lambda: 7).num_threads == threads
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("OPENFM_STRICT", "yes"),
+        ("OPENFM_NUM_THREADS", "0"),
+        ("OPENFM_NUM_THREADS", "-1"),
+        ("OPENFM_NUM_THREADS", "1025"),
+        ("OPENFM_NUM_THREADS", "two"),
+        ("OPENFM_NUM_THREADS", "1.5"),
+        ("OPENFM_NUM_THREADS", "9" * 5000),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key(key: str, value: str) -> None:
+    with pytest.raises(CustomerError, match=f"environment variable {key} is '{value}'"):
+        Environment.read({key: value})
+
+
+def cpus(tmp_path: Path, process: str, files: dict[str, str], affinity: int = 8) -> int:
+    for name, content in files.items():
+        file = tmp_path / "cgroup" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    process_cgroups = tmp_path / "self_cgroup"
+    process_cgroups.write_text(process)
+    return available_cpus(
+        affinity=lambda: affinity,
+        cgroup_root=tmp_path / "cgroup",
+        process_cgroups=process_cgroups,
+    )
+
+
+V1 = "12:cpuset:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n0::/docker\n"
+
+
+@pytest.mark.parametrize(
+    ("process", "files", "expected"),
+    [
+        ("", {}, 8),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, 8),
+        ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "150000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "5000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "6400000 100000\n"}, 8),
+        ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "300000 100000\n"}, 3),
+        ("0::/a/b\n", {"a/b/cpu.max": "200000 100000\n", "a/cpu.max": "300000 100000\n"}, 2),
+        ("0::/not/there\n", {"cpu.max": "400000 100000\n"}, 4),
+        (V1, {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 8),
+        (V1, {"cpu/cpu.cfs_quota_us": "250000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        (
+            V1,
+            {
+                "cpu,cpuacct/docker/abc/cpu.cfs_quota_us": "100000\n",
+                "cpu,cpuacct/docker/abc/cpu.cfs_period_us": "50000\n",
+            },
+            2,
+        ),
+    ],
+)
+def test_quotas_of_cgroups(
+    tmp_path: Path, process: str, files: dict[str, str], expected: int
+) -> None:
+    assert cpus(tmp_path, process, files) == expected
+
+
+def test_affinity_is_a_limit_too(tmp_path: Path) -> None:
+    assert cpus(tmp_path, "0::/\n", {"cpu.max": "400000 100000\n"}, affinity=3) == 3
+
+
+def test_no_cgroups_at_all(tmp_path: Path) -> None:
+    assert available_cpus(affinity=lambda: 5, process_cgroups=tmp_path / "missing") == 5
+
+
+def test_this_machine_has_a_cpu() -> None:
+    assert available_cpus() >= 1
