@@ -78,19 +78,19 @@ def _decay(group: str, default: str) -> Any:
 
 def _method(group: str) -> Any:
     return _field(
-        f"How {group} start: 'normal' draws from a normal distribution of mean 0, 'uniform' from "
-        f"an interval around 0, 'constant' sets one value.",
+        f"Initialisation of {group}: 'normal' draws from a normal distribution of mean 0, "
+        f"'uniform' from an interval around 0, 'constant' sets one value.",
         default="normal",
     )
 
 
 def _sigma(group: str, default: str) -> Any:
-    return _field(f"Standard deviation with which {group} start under 'normal'.", default=default)
+    return _field(f"Standard deviation of the 'normal' initialisation of {group}.", default=default)
 
 
 def _scale(group: str) -> Any:
     return _field(
-        f"Under 'uniform', {group} start between -scale and scale. Not given: "
+        f"Half width of the 'uniform' initialisation of {group}: from -scale to scale. Not given: "
         f"{DEFAULT_UNIFORM_SCALE}, the default of MXNet's initializer (Amazon does not say what "
         f"its container does)."
     )
@@ -98,7 +98,7 @@ def _scale(group: str) -> Any:
 
 def _value(group: str) -> Any:
     return _field(
-        f"The value with which {group} start under 'constant'. Not given: 0 (Amazon does not say "
+        f"Value of the 'constant' initialisation of {group}. Not given: 0 (Amazon does not say "
         f"what its container does)."
     )
 
@@ -139,12 +139,14 @@ class HyperparameterTable(BaseModel):
     bias_wd: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _decay("the bias", "0.01")
     linear_wd: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _decay("the linear weights", "0.001")
     factors_wd: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _decay("the factors", "0.00001")
-    bias_init_method: Annotated[InitMethod, _METHOD] = _method("bias values")
-    bias_init_sigma: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _sigma("bias values", "0.01")
-    linear_init_method: Annotated[InitMethod, _METHOD] = _method("linear weights")
-    linear_init_sigma: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _sigma("linear weights", "0.01")
-    factors_init_method: Annotated[InitMethod, _METHOD] = _method("factors")
-    factors_init_sigma: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _sigma("factors", "0.001")
+    bias_init_method: Annotated[InitMethod, _METHOD] = _method("the bias")
+    bias_init_sigma: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _sigma("the bias", "0.01")
+    linear_init_method: Annotated[InitMethod, _METHOD] = _method("the linear weights")
+    linear_init_sigma: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _sigma(
+        "the linear weights", "0.01"
+    )
+    factors_init_method: Annotated[InitMethod, _METHOD] = _method("the factors")
+    factors_init_sigma: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _sigma("the factors", "0.001")
     batch_metrics_publish_interval: Annotated[int, _POSITIVE, _UNDOCUMENTED] = _field(
         "Metrics of a batch are logged for batch 0 of each epoch and every so many batches.",
         default="500",
@@ -202,12 +204,16 @@ class HyperparameterTable(BaseModel):
     rescale_grad: Annotated[float | None, _ANY_NUMBER] = _field(
         "Factor on the summed gradient of a batch. Not given: 1 / mini_batch_size."
     )
-    bias_init_scale: Annotated[float | None, _NOT_NEGATIVE, _SEARCHED] = _scale("bias values")
-    bias_init_value: Annotated[float | None, _ANY_NUMBER, _SEARCHED] = _value("bias values")
-    linear_init_scale: Annotated[float | None, _NOT_NEGATIVE, _SEARCHED] = _scale("linear weights")
-    linear_init_value: Annotated[float | None, _ANY_NUMBER, _SEARCHED] = _value("linear weights")
-    factors_init_scale: Annotated[float | None, _NOT_NEGATIVE, _SEARCHED] = _scale("factors")
-    factors_init_value: Annotated[float | None, _ANY_NUMBER, _SEARCHED] = _value("factors")
+    bias_init_scale: Annotated[float | None, _NOT_NEGATIVE, _SEARCHED] = _scale("the bias")
+    bias_init_value: Annotated[float | None, _ANY_NUMBER, _SEARCHED] = _value("the bias")
+    linear_init_scale: Annotated[float | None, _NOT_NEGATIVE, _SEARCHED] = _scale(
+        "the linear weights"
+    )
+    linear_init_value: Annotated[float | None, _ANY_NUMBER, _SEARCHED] = _value(
+        "the linear weights"
+    )
+    factors_init_scale: Annotated[float | None, _NOT_NEGATIVE, _SEARCHED] = _scale("the factors")
+    factors_init_value: Annotated[float | None, _ANY_NUMBER, _SEARCHED] = _value("the factors")
 
     seed: Annotated[int, Integer(minimum=0), _OURS] = _field(
         "Shifts the random streams of initial values and shuffling; 0 gives the initial values of "
