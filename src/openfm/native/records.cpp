@@ -1,5 +1,189 @@
+// Python bindings of the record decoder and encoder; openfm.data.records wraps them.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string_view.h>
+
+#include <optional>
+#include <stdexcept>
+
+#include "records_decode.hpp"
+#include "records_encode.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
 
 namespace openfm {
-void register_records(nanobind::module_&) {}
+namespace {
+
+using namespace records;
+
+template <class T>
+using Vector = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using AnyVector = nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using AnyMatrix = nb::ndarray<nb::ro, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+// The bytes of a bytes-like object, held for as long as this lives.
+class BytesView {
+public:
+    explicit BytesView(nb::handle object) {
+        if (PyObject_GetBuffer(object.ptr(), &buffer_, PyBUF_SIMPLE) != 0) throw nb::python_error();
+    }
+    BytesView(const BytesView&) = delete;
+    BytesView& operator=(const BytesView&) = delete;
+    ~BytesView() { PyBuffer_Release(&buffer_); }
+
+    Span span() const {
+        const auto* begin = static_cast<const std::uint8_t*>(buffer_.buf);
+        return {begin, begin + buffer_.len};
+    }
+
+private:
+    Py_buffer buffer_;
+};
+
+// Hands a column to NumPy, which frees it.
+template <class T>
+nb::object to_numpy(Column<T>& column) {
+    const std::size_t size = column.size();
+    T* data = column.release();
+    nb::capsule owner(data, [](void* p) noexcept { std::free(p); });
+    return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {size}, owner));
+}
+
+struct Decoded {
+    std::size_t consumed;
+    nb::object indptr, indices, values, labels;
+    std::int64_t feature_dim;
+    std::size_t dense_records;
+    nb::object fault;
+};
+
+Labels parse_label_mode(std::string_view mode) {
+    if (mode == "required") return Labels::required;
+    if (mode == "optional") return Labels::optional;
+    if (mode == "ignored") return Labels::ignored;
+    throw std::invalid_argument("labels must be 'required', 'optional' or 'ignored'");
+}
+
+nb::object fault_tuple(const Decoder& decoder) {
+    const Fault& fault = decoder.fault;
+    if (!fault) return nb::none();
+    const nb::str kind(fault.kind.data(), fault.kind.size());
+    return nb::make_tuple(kind, decoder.rows(), decoder.consumed, fault.found, fault.expected);
+}
+
+Decoded decode_records(nb::handle data, std::optional<std::int64_t> feature_dim, std::string_view labels, bool framed,
+                       bool final) {
+    if (feature_dim && (*feature_dim < 0 || *feature_dim > kMaxFeatureDim)) {
+        throw std::invalid_argument("feature_dim must be from 0 to 2^31 - 1");
+    }
+    Decoder decoder(feature_dim.value_or(kUnknownFeatureDim), parse_label_mode(labels));
+    const BytesView view(data);
+    {
+        const nb::gil_scoped_release release;
+        if (framed) {
+            decoder.decode_framed(view.span(), final);
+        } else {
+            decoder.decode_bare(view.span());
+        }
+    }
+    const bool has_labels = decoder.labels.size() != 0 || decoder.label_mode() == Labels::required;
+    const nb::object found_labels = has_labels ? to_numpy(decoder.labels) : nb::none();
+    return {decoder.consumed,           to_numpy(decoder.indptr), to_numpy(decoder.indices), to_numpy(decoder.values),
+            found_labels,               decoder.feature_dim(),    decoder.dense_records,     fault_tuple(decoder)};
+}
+
+template <class Array>
+Numbers numbers(const Array& array) {
+    if (array.dtype() == nb::dtype<float>()) return {Numbers::Type::float32, array.data()};
+    if (array.dtype() == nb::dtype<double>()) return {Numbers::Type::float64, array.data()};
+    if (array.dtype() == nb::dtype<std::int32_t>()) return {Numbers::Type::int32, array.data()};
+    throw nb::type_error("values and labels must be float32, float64 or int32");
+}
+
+std::optional<Numbers> label_numbers(const std::optional<AnyVector>& labels, std::size_t rows) {
+    if (!labels) return std::nullopt;
+    if (labels->shape(0) != rows) throw std::invalid_argument("there must be as many labels as rows");
+    return numbers(*labels);
+}
+
+template <class Encode>
+nb::bytes encode_to_bytes(Encode encode) {
+    Column<std::uint8_t> out;
+    {
+        const nb::gil_scoped_release release;
+        encode(out);
+    }
+    const std::size_t size = out.size();
+    return nb::bytes(out.reserve(0) - size, size);
+}
+
+nb::bytes encode_dense(const AnyMatrix& values, const std::optional<AnyVector>& labels) {
+    const std::optional<Numbers> own_labels = label_numbers(labels, values.shape(0));
+    Rows rows;
+    rows.count = values.shape(0);
+    rows.width = values.shape(1);
+    rows.values = numbers(values);
+    rows.labels = own_labels ? &*own_labels : nullptr;
+    return encode_to_bytes([&](Column<std::uint8_t>& out) { encode_rows(rows, out); });
+}
+
+void check_sparse(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices, std::size_t values) {
+    if (indptr.shape(0) == 0) throw std::invalid_argument("indptr must not be empty");
+    if (indices.shape(0) != values) throw std::invalid_argument("there must be as many indices as values");
+    if (indptr(0) < 0 || indptr(indptr.shape(0) - 1) > static_cast<std::int64_t>(values)) {
+        throw std::invalid_argument("indptr points outside of indices");
+    }
+    for (std::size_t i = 1; i < indptr.shape(0); ++i) {
+        if (indptr(i) < indptr(i - 1)) throw std::invalid_argument("indptr must not decrease");
+    }
+}
+
+nb::bytes encode_sparse(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices, const AnyVector& values,
+                        const std::optional<AnyVector>& labels, std::int64_t feature_dim) {
+    check_sparse(indptr, indices, values.shape(0));
+    if (feature_dim < 0) throw std::invalid_argument("feature_dim must not be negative");
+    Rows rows;
+    rows.count = indptr.shape(0) - 1;
+    const std::optional<Numbers> own_labels = label_numbers(labels, rows.count);
+    rows.width = static_cast<std::uint64_t>(feature_dim);
+    rows.values = numbers(values);
+    rows.indptr = indptr.data();
+    rows.indices = indices.data();
+    rows.labels = own_labels ? &*own_labels : nullptr;
+    return encode_to_bytes([&](Column<std::uint8_t>& out) { encode_rows(rows, out); });
+}
+
+nb::bytes encode_score_records(const Vector<float>& scores, const std::optional<Vector<float>>& predicted_labels) {
+    const std::size_t count = scores.shape(0);
+    if (predicted_labels && predicted_labels->shape(0) != count) {
+        throw std::invalid_argument("there must be as many predicted labels as scores");
+    }
+    const float* labels = predicted_labels ? predicted_labels->data() : nullptr;
+    return encode_to_bytes([&](Column<std::uint8_t>& out) { encode_scores(count, scores.data(), labels, out); });
+}
+
+}  // namespace
+
+void register_records(nb::module_& m) {
+    nb::class_<Decoded>(m, "Decoded", "What decode_records found.")
+        .def_ro("consumed", &Decoded::consumed)
+        .def_ro("indptr", &Decoded::indptr)
+        .def_ro("indices", &Decoded::indices)
+        .def_ro("values", &Decoded::values)
+        .def_ro("labels", &Decoded::labels)
+        .def_ro("feature_dim", &Decoded::feature_dim)
+        .def_ro("dense_records", &Decoded::dense_records)
+        .def_ro("fault", &Decoded::fault);
+    m.def("decode_records", &decode_records, "data"_a, "feature_dim"_a.none(), "labels"_a, "framed"_a, "final"_a,
+          "Decodes whole records to compressed sparse rows; see openfm.data.records.");
+    m.def("encode_dense", &encode_dense, "values"_a, "labels"_a.none(),
+          "Framed records of dense rows (float32, float64 or int32), one label each or none.");
+    m.def("encode_sparse", &encode_sparse, "indptr"_a, "indices"_a, "values"_a, "labels"_a.none(), "feature_dim"_a,
+          "Framed records of compressed sparse rows (float32, float64 or int32), one label each or none.");
+    m.def("encode_scores", &encode_score_records, "scores"_a, "predicted_labels"_a.none(),
+          "Framed records with the label `score` and, when given, `predicted_label`.");
+}
+
 }  // namespace openfm

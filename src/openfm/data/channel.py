@@ -1,0 +1,121 @@
+"""A channel's files, as SageMaker, its SDKs' Local Mode and people with ``docker run -v`` put them down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from openfm.errors import ChannelError
+
+__all__ = ["Channel", "find_channel"]
+
+_MAX_NAMED = 5
+"""How many skipped files an error message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A data channel with at least one file of data.
+
+    Attributes:
+        name: the name under which it was found, such as ``train``.
+        path: its folder, or the file itself.
+        files: its data files, in the order in which they are read: sorted by their path below ``path``, as bytes,
+            which is the order in which S3 lists them.
+    """
+
+    name: str
+    path: Path
+    files: tuple[Path, ...]
+
+
+def find_channel(data_dir: Path, names: Sequence[str]) -> Channel | None:
+    """Looks for a channel under the data folder (``/opt/ml/input/data``).
+
+    A channel is a folder, with folders nested to any depth, or a single file at the channel's own path. Symbolic links
+    are followed. Hidden files and folders, ``_SUCCESS`` markers, manifests, empty files and whatever is no regular file
+    are skipped.
+
+    Args:
+        data_dir: the folder that holds the channels.
+        names: the channel's name and its aliases, such as ``("train", "training")``; the first that exists is taken.
+
+    Returns:
+        the channel, or None if there is none under any of the names.
+
+    Raises:
+        ChannelError: the channel cannot be read or holds no data; the message says what was skipped.
+    """
+    for name in names:
+        path = data_dir / name
+        if os.path.lexists(path):
+            return _read_channel(name, path)
+    return None
+
+
+def _read_channel(name: str, path: Path) -> Channel:
+    files: list[Path] = []
+    skipped: list[str] = []
+    try:
+        for file in sorted(_walk(path), key=os.fsencode):
+            reason = _reason_to_skip(file, is_root=file == path)
+            if reason is None:
+                files.append(file)
+            else:
+                skipped.append(f"{path.name if file == path else file.relative_to(path)} ({reason})")
+    except OSError as error:
+        raise ChannelError(
+            f"Unable to read data channel '{name}'. Cannot read '{error.filename or path}': "
+            f"{error.strerror or error}."
+        ) from error
+    if not files:
+        raise ChannelError(_nothing_left(name, path, skipped))
+    return Channel(name, path, tuple(files))
+
+
+def _walk(path: Path, inside: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """All that is below the path and not a folder, and hidden folders, which are not entered.
+
+    ``inside`` holds the real paths of the folders above: a link back to one of them is not followed again.
+    """
+    if not path.is_dir():
+        yield path
+        return
+    real = os.path.realpath(path)
+    if real in inside:
+        return
+    for entry in path.iterdir():
+        if entry.name.startswith("."):
+            yield entry
+        else:
+            yield from _walk(entry, inside | {real})
+
+
+def _reason_to_skip(file: Path, *, is_root: bool) -> str | None:
+    """Why a file holds no records, or None if it may."""
+    # The channel's own path is what the user or SageMaker named: its name says nothing about its content.
+    if not is_root:
+        if file.name.startswith("."):
+            return "hidden"
+        if file.name == "_SUCCESS":
+            return "a marker"
+        if file.name.endswith((".manifest", "-manifest")):
+            return "a manifest"
+    if not file.exists():
+        return "a broken link"
+    if not file.is_file():
+        return "no regular file"
+    if file.stat().st_size == 0:
+        return "empty"
+    return None
+
+
+def _nothing_left(name: str, path: Path, skipped: list[str]) -> str:
+    sentence = f"Data channel '{name}' ('{path}') holds no data"
+    if skipped:
+        named = ", ".join(skipped[:_MAX_NAMED])
+        more = f" and {len(skipped) - _MAX_NAMED} more" if len(skipped) > _MAX_NAMED else ""
+        sentence += f": skipped {named}{more}"
+    return f"{sentence}. Put files of recordIO-protobuf records there."

@@ -1,0 +1,242 @@
+"""Records of SageMaker's recordIO-protobuf format to sparse rows and back.
+
+What a record means:
+
+* Its features are the tensor named ``values`` in the map ``features``; a Float32, Float64 or Int32 tensor, whose values
+  become float32. Other names are ignored.
+* With keys the tensor is sparse: key i is the 0-based column of value i. Keys may come in any order; a repeated key is
+  an error. Without keys it is dense. With neither keys nor values it is a row of zeros.
+* Zeros (and -0.0) are dropped, explicit ones of sparse records too: how a file is encoded never changes what is
+  learned from it.
+* ``shape`` is the number of columns; where it is missing, ``feature_dim`` is. A different one is an error.
+* Its label is the tensor named ``values`` in the map ``label``, with one value.
+* NaN and infinity are errors, in features and labels.
+
+The native decoder does all this at the speed of memory. :func:`openfm.data.records_reference.decode_records_reference`
+states the same rules slowly, on Google's parser, and is what the tests compare it with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from openfm.data.faults import Fault, channel_error, data_error
+from openfm.data.recordio import is_recordio
+from openfm.data.writing import write_records
+from openfm.errors import ChannelError
+from openfm.fm.rows import SparseRows
+from openfm.native import _core
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+__all__ = [
+    "RecordBlock",
+    "RecordReader",
+    "decode_bare_record",
+    "decode_records",
+    "encode_scores",
+    "is_recordio",
+    "read_records",
+    "write_records",
+]
+
+Bytes = bytes | bytearray | memoryview
+LabelMode = Literal["required", "optional", "ignored"]
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBlock:
+    """Decoded records.
+
+    Attributes:
+        rows: the features.
+        labels: float32, shape (rows,), finite; None where the records have none or they were ignored.
+        dense_records: how many of the records were dense.
+    """
+
+    rows: SparseRows
+    labels: npt.NDArray[np.float32] | None
+    dense_records: int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def read_records(
+    source: str | os.PathLike[str] | Bytes | BinaryIO, *, feature_dim: int | None = None
+) -> tuple[csr_matrix, npt.NDArray[np.float32] | None]:
+    """Reads a recordIO-protobuf file, as the SageMaker SDK's and openfm's writers make it.
+
+    Args:
+        source: a path, the bytes themselves, or a file open for reading bytes.
+        feature_dim: the number of columns. By default the records tell: their shape, the length of dense ones, or
+            else one more than the largest key.
+
+    Returns:
+        X, float32 of shape (records, feature_dim) with sorted indices and without stored zeros, and y, float32 of
+        shape (records,), or None if the records have no labels.
+
+    Raises:
+        DataError: the bytes are not records, or not such as the module's description allows; it names the record.
+        OSError: the file cannot be read.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        data: Bytes = source
+    elif isinstance(source, str | os.PathLike):
+        data = Path(source).read_bytes()
+    else:
+        data = source.read()
+    block = decode_records(data, feature_dim=feature_dim)
+    return block.rows.to_scipy(), block.labels
+
+
+def decode_records(
+    data: Bytes, *, feature_dim: int | None, labels: LabelMode = "optional"
+) -> RecordBlock:
+    """Decodes a whole buffer of framed records.
+
+    Args:
+        data: any number of records, framed in recordIO.
+        feature_dim: the number of columns; None infers it (see :func:`read_records`).
+        labels: ``required``: each record must have one. ``optional``: all must have one, or none. ``ignored``: they
+            are not looked at.
+
+    Raises:
+        DataError: names the record, from 0, its first byte, and what is wrong with it.
+    """
+    decoded = _core.decode_records(data, feature_dim, labels, framed=True, final=True)
+    return _block_or_error(decoded)
+
+
+def decode_bare_record(data: Bytes, *, feature_dim: int | None) -> RecordBlock:
+    """Decodes one record that comes without a recordIO frame; its label is ignored.
+
+    Raises:
+        DataError: as :func:`decode_records`.
+    """
+    decoded = _core.decode_records(data, feature_dim, "ignored", framed=False, final=True)
+    return _block_or_error(decoded)
+
+
+def encode_scores(
+    scores: npt.NDArray[np.float32], predicted_labels: npt.NDArray[np.float32] | None = None
+) -> bytes:
+    """The server's answer in recordIO-protobuf.
+
+    Args:
+        scores: shape (n,).
+        predicted_labels: shape (n,); None for a regressor.
+
+    Returns:
+        n framed records without features, whose label map holds ``score`` and, if given, ``predicted_label``, each a
+        Float32 tensor of one value.
+    """
+    return _core.encode_scores(
+        np.ascontiguousarray(scores, dtype=np.float32),
+        None
+        if predicted_labels is None
+        else np.ascontiguousarray(predicted_labels, dtype=np.float32),
+    )
+
+
+class RecordReader:
+    """Reads a channel's files in order, block by block; every record must have a label.
+
+    Iterating again reads the files again. Memory is bounded by the block, or by the largest record if that is larger.
+
+    Args:
+        files: the files, which are read in this order.
+        channel: the channel's name, for error messages.
+        feature_dim: the number of columns.
+        block_bytes: how much is read and decoded at a time.
+    """
+
+    def __init__(
+        self, files: Sequence[Path], *, channel: str, feature_dim: int, block_bytes: int = 16 * 2**20
+    ) -> None:
+        self.files = tuple(files)
+        self.channel = channel
+        self.feature_dim = feature_dim
+        self.block_bytes = block_bytes
+
+    def __iter__(self) -> Iterator[RecordBlock]:
+        """Yields blocks of at least one record.
+
+        Raises:
+            DataError: a record is broken or does not fit; in Amazon's words, with channel, file and record.
+            ChannelError: a file cannot be read.
+        """
+        for path in self.files:
+            yield from self._read_file(path)
+
+    def _read_file(self, path: Path) -> Iterator[RecordBlock]:
+        try:
+            with path.open("rb", buffering=0) as stream:
+                yield from self._decode_stream(stream, path)
+        except OSError as error:
+            raise ChannelError(
+                f"Unable to read data channel '{self.channel}'. Cannot read '{path}': {error.strerror or error}."
+            ) from error
+
+    def _decode_stream(self, stream: BinaryIO, path: Path) -> Iterator[RecordBlock]:
+        buffer = bytearray(self.block_bytes)
+        filled = 0  # bytes of the buffer that hold data
+        record = offset = 0  # of the buffer's first byte, in the file
+        final = False
+        while not final:
+            filled, final = _fill(stream, buffer, filled)
+            decoded = _core.decode_records(
+                memoryview(buffer)[:filled], self.feature_dim, "required", framed=True, final=final
+            )
+            if decoded.fault is not None:
+                kind, number, start, found, expected = decoded.fault
+                fault = Fault(kind, record + number, offset + start, found, expected)
+                raise channel_error(fault, self.channel, path, _hint(fault, buffer))
+            block = _block(decoded)
+            if len(block):
+                yield block
+            record += len(block)
+            offset += decoded.consumed
+            left = filled - decoded.consumed
+            buffer[:left] = buffer[decoded.consumed : filled]
+            filled = left
+            if filled == len(buffer):  # one record is larger than the buffer
+                buffer.extend(bytes(len(buffer)))
+
+
+def _fill(stream: BinaryIO, buffer: bytearray, filled: int) -> tuple[int, bool]:
+    """Reads until the buffer is full or the stream ends: the bytes filled, and whether it ended."""
+    with memoryview(buffer) as view:
+        while filled < len(buffer):
+            count = stream.readinto(view[filled:])  # type: ignore[attr-defined]
+            if not count:
+                return filled, True
+            filled += count
+    return filled, False
+
+
+def _hint(fault: Fault, buffer: bytearray) -> str:
+    if fault.kind == "bad_magic" and fault.offset == 0 and buffer[:2] == _GZIP_MAGIC:
+        return "The file is compressed with gzip: decompress it first."
+    return ""
+
+
+def _block_or_error(decoded: _core.Decoded) -> RecordBlock:
+    if decoded.fault is not None:
+        raise data_error(Fault(*decoded.fault))
+    return _block(decoded)
+
+
+def _block(decoded: _core.Decoded) -> RecordBlock:
+    rows = SparseRows(decoded.indptr, decoded.indices, decoded.values, decoded.feature_dim)
+    return RecordBlock(rows=rows, labels=decoded.labels, dense_records=decoded.dense_records)

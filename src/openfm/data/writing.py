@@ -1,0 +1,160 @@
+"""Rows to recordIO-protobuf files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from openfm.errors import DataError
+from openfm.fm.rows import MAX_FEATURE_DIM
+from openfm.native import _core
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+__all__ = ["encode_matrix", "write_records"]
+
+_BLOCK_VALUES = 2**21
+"""About how many values are encoded at a time, to bound memory."""
+
+
+def write_records(
+    destination: str | os.PathLike[str] | BinaryIO,
+    X: Any,
+    y: Any = None,
+    *,
+    dense: bool | None = None,
+) -> int:
+    """Writes rows as records with Float32 tensors, the form that Factorization Machines train on.
+
+    The bytes are those that the SageMaker SDK's writers give for the same rows in float32, sparse rows with sorted
+    indices and duplicates summed (as SciPy reads them).
+
+    Args:
+        destination: a path, which is overwritten, or a file open for writing bytes.
+        X: shape (n, feature_dim): a SciPy sparse matrix or array of any format, or anything that NumPy takes for a
+            two-dimensional array. Integers, booleans and float64 are written as float32, rounded to the nearest.
+        y: the labels, shape (n,), likewise; None writes records without labels.
+        dense: whether to write dense records. By default sparse ones for a sparse X and dense ones for an array.
+
+    Returns:
+        the number of records written.
+
+    Raises:
+        DataError: the shapes do not fit, or a value is no number, is NaN, or is infinite as float32: such records
+            could be neither trained on nor scored. Nothing is written.
+        OSError: the file cannot be written.
+    """
+    rows = _as_matrix(X)
+    labels = None if y is None else _as_labels(y, rows.shape[0])
+    blocks = encode_matrix(rows, labels, dense=not _is_sparse(rows) if dense is None else dense)
+    if isinstance(destination, str | os.PathLike):
+        with Path(destination).open("wb") as stream:
+            stream.writelines(blocks)
+    else:
+        for block in blocks:
+            destination.write(block)
+    return int(rows.shape[0])
+
+
+def encode_matrix(
+    rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool
+) -> Iterator[bytes]:
+    """Framed records in blocks, each tensor in the type of its array.
+
+    Args:
+        rows: a CSR matrix or array, or a two-dimensional array; float32, float64 or int32.
+        labels: shape (n,), float32, float64 or int32; or None.
+        dense: whether to write dense records.
+    """
+    count, width = rows.shape
+    encode = _encode_dense if dense else _encode_sparse
+    if dense:
+        per_row = width
+    elif _is_sparse(rows):
+        per_row = rows.nnz // max(count, 1)
+    else:
+        per_row = width
+    step = max(1, _BLOCK_VALUES // max(per_row, 1))
+    for start in range(0, count, step):
+        part = slice(start, start + step)
+        yield encode(rows[part], None if labels is None else labels[part])
+
+
+_Encoder = Callable[[Any, npt.NDArray[Any] | None], bytes]
+
+
+def _encode_dense(rows: Any, labels: npt.NDArray[Any] | None) -> bytes:
+    array = rows.toarray() if _is_sparse(rows) else rows
+    return _core.encode_dense(np.ascontiguousarray(array), _contiguous(labels))
+
+
+def _encode_sparse(rows: Any, labels: npt.NDArray[Any] | None) -> bytes:
+    csr = rows if _is_sparse(rows) else _to_csr(rows)
+    return _core.encode_sparse(
+        np.ascontiguousarray(csr.indptr, dtype=np.int64),
+        np.ascontiguousarray(csr.indices, dtype=np.int32),
+        np.ascontiguousarray(csr.data),
+        _contiguous(labels),
+        csr.shape[1],
+    )
+
+
+def _contiguous(labels: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
+    return None if labels is None else np.ascontiguousarray(labels)
+
+
+def _to_csr(array: npt.NDArray[Any]) -> csr_matrix:
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix(array)
+
+
+def _is_sparse(rows: Any) -> bool:
+    return hasattr(rows, "tocsr")
+
+
+def _as_matrix(X: Any) -> Any:
+    """X as a canonical float32 CSR matrix or a float32 array."""
+    if not _is_sparse(X):
+        array = _as_float32(np.asarray(X), "X")
+        if array.ndim != 2:
+            raise DataError(f"X must have two dimensions, rows and features, but has {array.ndim}.")
+        return array
+    if len(X.shape) != 2:
+        raise DataError(f"X must have two dimensions, rows and features, but has {len(X.shape)}.")
+    csr = X.tocsr()
+    if csr.shape[1] > MAX_FEATURE_DIM:
+        raise DataError(f"X has {csr.shape[1]} columns, but at most {MAX_FEATURE_DIM} can be indexed.")
+    if not csr.has_canonical_format:
+        csr = csr.copy()
+        csr.sum_duplicates()
+    values = _as_float32(csr.data, "X")
+    return type(csr)((values, csr.indices, csr.indptr), shape=csr.shape, copy=False)
+
+
+def _as_labels(y: Any, rows: int) -> npt.NDArray[np.float32]:
+    labels = _as_float32(np.asarray(y), "y")
+    if labels.shape != (rows,):
+        raise DataError(f"y must have the shape ({rows},), one label a row of X, but has {labels.shape}.")
+    return labels
+
+
+def _as_float32(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.float32]:
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{name} must hold real numbers, but its dtype is {array.dtype}.")
+    with np.errstate(over="ignore"):
+        converted = array.astype(np.float32, copy=False)
+    finite = np.isfinite(converted)
+    if not finite.all():
+        first = np.argmin(finite)
+        raise DataError(
+            f"{name} holds {array.flat[first]}, which is not a finite float32 number. "
+            "Please remove missing (NaN) and infinite values."
+        )
+    return converted

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+namespace openfm::records {
+
+// A growing array in malloc'd memory, which NumPy takes over without a copy.
+template <class T>
+class Column {
+public:
+    Column() = default;
+    Column(const Column&) = delete;
+    Column& operator=(const Column&) = delete;
+    ~Column() { std::free(data_); }
+
+    std::size_t size() const { return size_; }
+
+    // Room for `extra` more elements; they count once they are committed.
+    T* reserve(std::size_t extra) {
+        if (capacity_ - size_ < extra) resize_to(std::max(size_ + extra, capacity_ + capacity_ / 2 + 16));
+        return data_ + size_;
+    }
+
+    void commit(std::size_t count) { size_ += count; }
+
+    void push(T value) {
+        *reserve(1) = value;
+        commit(1);
+    }
+
+    // Gives the memory away, cut to size. It is not null, and the caller frees it.
+    T* release() {
+        resize_to(std::max<std::size_t>(size_, 1));
+        T* data = data_;
+        data_ = nullptr;
+        size_ = capacity_ = 0;
+        return data;
+    }
+
+private:
+    void resize_to(std::size_t capacity) {
+        if (capacity > SIZE_MAX / sizeof(T)) throw std::bad_alloc();
+        void* data = std::realloc(data_, capacity * sizeof(T));
+        if (data == nullptr) throw std::bad_alloc();
+        data_ = static_cast<T*>(data);
+        capacity_ = capacity;
+    }
+
+    T* data_ = nullptr;
+    std::size_t size_ = 0;
+    std::size_t capacity_ = 0;
+};
+
+}  // namespace openfm::records

@@ -1,0 +1,240 @@
+#include "records_decode.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace openfm::records {
+namespace {
+
+constexpr std::uint32_t kInfinityBits = 0x7f800000u;
+
+float load_float(const std::uint8_t* row, std::size_t i) {
+    float value;
+    std::memcpy(&value, row + i * sizeof value, sizeof value);
+    return value;
+}
+
+std::uint32_t magnitude_bits(const std::uint8_t* row, std::size_t i) {
+    std::uint32_t bits;
+    std::memcpy(&bits, row + i * sizeof bits, sizeof bits);
+    return bits & 0x7fffffffu;
+}
+
+// Writes the non-zero values of a dense row and their positions, and returns how many they are. `magnitude` becomes
+// the largest absolute value's bits: from kInfinityBits on, not all values are finite.
+//
+// Within a block there is no branch: every value is written, and the end moves on behind a non-zero only. A block of
+// zeros, such as an image's border, costs one test.
+std::size_t compact(const std::uint8_t* row, std::size_t count, std::int32_t* indices, float* values,
+                    std::uint32_t& magnitude) {
+    constexpr std::size_t block = 8;
+    std::size_t kept = 0;
+    std::uint32_t largest = 0;
+    const auto keep_non_zero = [&](std::size_t i) {
+        const std::uint32_t bits = magnitude_bits(row, i);
+        indices[kept] = static_cast<std::int32_t>(i);
+        values[kept] = load_float(row, i);
+        kept += bits != 0;
+        largest = std::max(largest, bits);
+    };
+    std::size_t i = 0;
+    for (; i + block <= count; i += block) {
+        std::uint32_t any = 0;
+        for (std::size_t j = 0; j < block; ++j) any |= magnitude_bits(row, i + j);
+        if (any == 0) continue;
+        for (std::size_t j = 0; j < block; ++j) keep_non_zero(i + j);
+    }
+    for (; i < count; ++i) keep_non_zero(i);
+    magnitude = largest;
+    return kept;
+}
+
+Fault not_finite(const std::uint8_t* row, std::size_t count, std::string_view nan, std::string_view infinity) {
+    for (std::size_t i = 0; i < count; ++i) {
+        if (std::isnan(load_float(row, i))) return {nan};
+    }
+    return {infinity};
+}
+
+Fault frame_fault(FrameStatus status) {
+    switch (status) {
+        case FrameStatus::bad_magic: return {"bad_magic"};
+        case FrameStatus::bad_continuation: return {"bad_continuation"};
+        default: return {"truncated"};
+    }
+}
+
+}  // namespace
+
+void Decoder::decode_framed(Span data, bool final) {
+    FrameReader frames(data);
+    while (consumed < data.size()) {
+        std::size_t offset = consumed;
+        Span message;
+        const FrameStatus status = frames.next(offset, message);
+        if (status == FrameStatus::truncated && !final) return;
+        fault = status == FrameStatus::complete ? append(message) : frame_fault(status);
+        if (fault) return;
+        consumed = offset;
+    }
+}
+
+void Decoder::decode_bare(Span message) {
+    fault = append(message);
+    if (!fault) consumed = message.size();
+}
+
+std::int64_t Decoder::feature_dim() const { return feature_dim_ == kUnknownFeatureDim ? widest_key_ : feature_dim_; }
+
+Fault Decoder::append(Span message) {
+    if (!parser_.parse(message, record_)) return {"malformed"};
+    if (!record_.has_features) return {"features_missing"};
+    if (Fault fault = append_features(record_.features)) return fault;
+    if (Fault fault = append_label()) return fault;
+    indptr.push(static_cast<std::int64_t>(indices.size()));
+    return {};
+}
+
+Fault Decoder::append_features(const Value& features) {
+    if (features.type == TensorType::bytes) return {"features_bytes"};
+    const Span row = to_float32(features);
+    const Span keys = features.keys.joined(joined_keys_);
+    const std::size_t count = row.size() / sizeof(float);
+    if (!keys.empty() && count_varints(keys) != count) return {"keys_values", count_varints(keys), count};
+    // The keys may lie in joined_keys_, so the shape is read with a scratch of its own.
+    std::vector<std::uint8_t> joined_shape;
+    if (Fault fault = check_shape(features.shape.joined(joined_shape))) return fault;
+    if (!keys.empty()) return append_sparse(row.begin, count, keys);
+    // Neither keys nor values: a sparse record without a non-zero value.
+    if (count == 0) return {};
+    return append_dense(row.begin, count);
+}
+
+// The tensor's values as float32, in place if they are.
+Span Decoder::to_float32(const Value& tensor) {
+    const Span packed = tensor.values.joined(joined_values_);
+    converted_.clear();
+    if (tensor.type == TensorType::float64) {
+        for (const std::uint8_t* p = packed.begin; p != packed.end; p += sizeof(double)) {
+            double value;
+            std::memcpy(&value, p, sizeof value);
+            converted_.push_back(static_cast<float>(value));
+        }
+    } else if (tensor.type == TensorType::int32) {
+        for (const std::uint8_t* p = packed.begin; p != packed.end;) {
+            converted_.push_back(static_cast<float>(static_cast<std::int32_t>(next_varint(p, packed.end))));
+        }
+    } else {
+        return packed;
+    }
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(converted_.data());
+    return {bytes, bytes + converted_.size() * sizeof(float)};
+}
+
+Fault Decoder::check_shape(Span shape) {
+    if (shape.empty()) return {};
+    const std::size_t rank = count_varints(shape);
+    if (rank != 1) return {"shape", rank};
+    return declare_width(next_varint(shape.begin, shape.end));
+}
+
+// A record says how wide it is: by its shape, or by being dense.
+Fault Decoder::declare_width(std::uint64_t width) {
+    if (feature_dim_ == kUnknownFeatureDim) {
+        if (width > static_cast<std::uint64_t>(kMaxFeatureDim)) return {"too_wide", width, kMaxFeatureDim};
+        if (width < static_cast<std::uint64_t>(widest_key_)) {
+            return {"widths_differ", width, static_cast<std::uint64_t>(widest_key_)};
+        }
+        feature_dim_ = static_cast<std::int64_t>(width);
+    } else if (width != static_cast<std::uint64_t>(feature_dim_)) {
+        return {infers_width_ ? "widths_differ" : "width", width, static_cast<std::uint64_t>(feature_dim_)};
+    }
+    return {};
+}
+
+std::uint64_t Decoder::key_limit() const {
+    return static_cast<std::uint64_t>(feature_dim_ == kUnknownFeatureDim ? kMaxFeatureDim : feature_dim_);
+}
+
+Fault Decoder::append_dense(const std::uint8_t* row, std::size_t count) {
+    if (Fault fault = declare_width(count)) return fault;
+    std::uint32_t magnitude;
+    const std::size_t kept = compact(row, count, indices.reserve(count), values.reserve(count), magnitude);
+    if (magnitude >= kInfinityBits) return not_finite(row, count, "features_nan", "features_infinite");
+    indices.commit(kept);
+    values.commit(kept);
+    ++dense_records;
+    return {};
+}
+
+// The usual case: keys that increase. Whatever is not usual is noted on the way and looked into afterwards.
+Fault Decoder::append_sparse(const std::uint8_t* row, std::size_t count, Span keys) {
+    std::int32_t* const out_indices = indices.reserve(count);
+    float* const out_values = values.reserve(count);
+    std::size_t kept = 0;
+    std::uint64_t largest_key = 0;
+    std::uint64_t next_allowed = 0;
+    std::uint32_t magnitude = 0;
+    bool unsorted = false;
+    const std::uint8_t* p = keys.begin;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::uint64_t key = next_varint(p, keys.end);
+        const std::uint32_t bits = magnitude_bits(row, i);
+        unsorted |= key < next_allowed;
+        next_allowed = key + 1;
+        largest_key = std::max(largest_key, key);
+        magnitude = std::max(magnitude, bits);
+        out_indices[kept] = static_cast<std::int32_t>(key);
+        out_values[kept] = load_float(row, i);
+        kept += bits != 0;
+    }
+    if (largest_key >= key_limit()) return {"key_range", largest_key, key_limit()};
+    if (feature_dim_ == kUnknownFeatureDim) {
+        widest_key_ = std::max(widest_key_, static_cast<std::int64_t>(largest_key) + 1);
+    }
+    if (unsorted) {
+        if (Fault fault = append_unsorted(row, count, keys)) return fault;
+    }
+    if (magnitude >= kInfinityBits) return not_finite(row, count, "features_nan", "features_infinite");
+    if (!unsorted) {
+        indices.commit(kept);
+        values.commit(kept);
+    }
+    return {};
+}
+
+Fault Decoder::append_unsorted(const std::uint8_t* row, std::size_t count, Span keys) {
+    unsorted_.clear();
+    const std::uint8_t* p = keys.begin;
+    for (std::size_t i = 0; i < count; ++i) unsorted_.emplace_back(next_varint(p, keys.end), load_float(row, i));
+    const auto by_key = [](const auto& a, const auto& b) { return a.first < b.first; };
+    std::sort(unsorted_.begin(), unsorted_.end(), by_key);
+    const auto same_key = [](const auto& a, const auto& b) { return a.first == b.first; };
+    const auto repeated = std::adjacent_find(unsorted_.begin(), unsorted_.end(), same_key);
+    if (repeated != unsorted_.end()) return {"key_repeated", repeated->first};
+    for (const auto& [key, value] : unsorted_) {
+        if (value == 0.0f) continue;
+        indices.push(static_cast<std::int32_t>(key));
+        values.push(value);
+    }
+    return {};
+}
+
+Fault Decoder::append_label() {
+    if (label_mode_ == Labels::ignored) return {};
+    Span row;
+    if (record_.has_label) {
+        if (record_.label.type == TensorType::bytes) return {"label_bytes"};
+        row = to_float32(record_.label);
+    }
+    const std::size_t count = row.size() / sizeof(float);
+    if (count > 1 || (count == 0 && label_mode_ == Labels::required)) return {"label_size", count, 1};
+    const bool labelled_before = rows() == 0 ? count == 1 : labels.size() != 0;
+    if (labelled_before != (count == 1)) return {"label_mixed", count};
+    if (count == 0) return {};
+    if (magnitude_bits(row.begin, 0) >= kInfinityBits) return not_finite(row.begin, 1, "label_nan", "label_infinite");
+    labels.push(load_float(row.begin, 0));
+    return {};
+}
+
+}  // namespace openfm::records

@@ -1,0 +1,82 @@
+// Records to compressed sparse rows of float32.
+#pragma once
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "records_column.hpp"
+#include "records_frame.hpp"
+#include "records_schema.hpp"
+
+namespace openfm::records {
+
+// Feature indices are int32 in memory, so this is the widest input.
+constexpr std::int64_t kMaxFeatureDim = INT32_MAX;
+constexpr std::int64_t kUnknownFeatureDim = -1;
+
+enum class Labels { required, optional, ignored };
+
+// Why a record was refused. `kind` is empty when none was; openfm.data.faults has the words for each kind.
+struct Fault {
+    std::string_view kind;
+    std::uint64_t found = 0;
+    std::uint64_t expected = 0;
+
+    explicit operator bool() const { return !kind.empty(); }
+};
+
+class Decoder {
+public:
+    // feature_dim may be kUnknownFeatureDim: the records then say how wide they are.
+    Decoder(std::int64_t feature_dim, Labels labels)
+        : feature_dim_(feature_dim), infers_width_(feature_dim == kUnknownFeatureDim), label_mode_(labels) {
+        indptr.push(0);
+    }
+
+    // Decodes the whole framed records that `data` starts with. Unless `final`, an incomplete last one is left for the
+    // next time. Stops at the first fault; `consumed` then is where the faulty record starts, `rows()` its number.
+    void decode_framed(Span data, bool final);
+
+    // Decodes one record without a frame.
+    void decode_bare(Span message);
+
+    std::size_t rows() const { return indptr.size() - 1; }
+    Labels label_mode() const { return label_mode_; }
+
+    // The feature_dim given, or else the width that the records have: declared by a shape or a dense length, or else
+    // one more than the largest key.
+    std::int64_t feature_dim() const;
+
+    std::size_t consumed = 0;
+    std::size_t dense_records = 0;
+    Fault fault;
+    Column<std::int64_t> indptr;
+    Column<std::int32_t> indices;
+    Column<float> values;
+    Column<float> labels;  // as many as rows, or none
+
+private:
+    Fault append(Span message);
+    Fault append_features(const Value& features);
+    Fault append_dense(const std::uint8_t* row, std::size_t count);
+    Fault append_sparse(const std::uint8_t* row, std::size_t count, Span keys);
+    Fault append_unsorted(const std::uint8_t* row, std::size_t count, Span keys);
+    Fault append_label();
+    Fault check_shape(Span shape);
+    Fault declare_width(std::uint64_t width);
+    std::uint64_t key_limit() const;
+    Span to_float32(const Value& tensor);
+
+    std::int64_t feature_dim_;
+    bool infers_width_;
+    std::int64_t widest_key_ = 0;  // one more than the largest key, while feature_dim_ is unknown
+    Labels label_mode_;
+    RecordParser parser_;
+    Record record_;
+    std::vector<std::uint8_t> joined_values_, joined_keys_;
+    std::vector<float> converted_;
+    std::vector<std::pair<std::uint64_t, float>> unsorted_;
+};
+
+}  // namespace openfm::records

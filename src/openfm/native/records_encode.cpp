@@ -1,0 +1,184 @@
+#include "records_encode.hpp"
+
+#include <cstring>
+#include <stdexcept>
+
+#include "records_frame.hpp"
+
+namespace openfm::records {
+namespace {
+
+constexpr std::uint32_t kFeatures = 1;  // fields of aialgs.data.Record
+constexpr std::uint32_t kLabel = 2;
+
+std::size_t varint_size(std::uint64_t value) {
+    std::size_t size = 1;
+    for (; value >= 0x80; value >>= 7) ++size;
+    return size;
+}
+
+std::uint8_t* write_varint(std::uint8_t* out, std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7) *out++ = static_cast<std::uint8_t>(value | 0x80);
+    *out++ = static_cast<std::uint8_t>(value);
+    return out;
+}
+
+// A length-delimited field: tag (one byte: all field numbers are below 16), length, payload.
+std::size_t field_size(std::size_t payload) { return 1 + varint_size(payload) + payload; }
+
+// An empty repeated field is not written at all.
+std::size_t packed_field_size(std::size_t payload) { return payload == 0 ? 0 : field_size(payload); }
+
+std::uint8_t* write_field_header(std::uint8_t* out, std::uint32_t number, std::size_t payload) {
+    *out++ = static_cast<std::uint8_t>(number << 3 | static_cast<std::uint32_t>(WireType::length));
+    return write_varint(out, payload);
+}
+
+std::uint8_t* write_bytes(std::uint8_t* out, const void* bytes, std::size_t size) {
+    if (size != 0) std::memcpy(out, bytes, size);
+    return out + size;
+}
+
+std::size_t element_size(Numbers::Type type) { return type == Numbers::Type::float64 ? 8 : 4; }
+
+std::uint32_t tensor_field(Numbers::Type type) {
+    switch (type) {
+        case Numbers::Type::float64: return 3;
+        case Numbers::Type::int32: return 7;
+        default: return 2;
+    }
+}
+
+// Negative numbers take ten bytes, as protobuf's int32 does.
+std::uint64_t as_varint(std::int32_t value) { return static_cast<std::uint64_t>(static_cast<std::int64_t>(value)); }
+
+// A slice of a flat array, as the `values` of a tensor.
+struct Slice {
+    Numbers::Type type;
+    const std::uint8_t* data;
+    std::size_t count;
+
+    Slice(const Numbers& numbers, std::size_t begin, std::size_t end)
+        : type(numbers.type),
+          data(static_cast<const std::uint8_t*>(numbers.data) + begin * element_size(numbers.type)),
+          count(end - begin) {}
+
+    std::int32_t int32_at(std::size_t i) const {
+        std::int32_t value;
+        std::memcpy(&value, data + i * sizeof value, sizeof value);
+        return value;
+    }
+
+    std::size_t packed_size() const {
+        if (type != Numbers::Type::int32) return count * element_size(type);
+        std::size_t size = 0;
+        for (std::size_t i = 0; i < count; ++i) size += varint_size(as_varint(int32_at(i)));
+        return size;
+    }
+
+    std::uint8_t* write(std::uint8_t* out) const {
+        if (type != Numbers::Type::int32) return write_bytes(out, data, count * element_size(type));
+        for (std::size_t i = 0; i < count; ++i) out = write_varint(out, as_varint(int32_at(i)));
+        return out;
+    }
+};
+
+// An entry of one of a record's maps: a name and a tensor. All sizes are known before the first byte is written.
+class Entry {
+public:
+    Entry(std::uint32_t map, std::string_view name, Slice values) : map_(map), name_(name), values_(values) { measure(); }
+
+    Entry(std::uint32_t map, std::string_view name, Slice values, const std::int32_t* keys, std::uint64_t width)
+        : map_(map), name_(name), values_(values), keys_(keys), width_(width) {
+        for (std::size_t i = 0; i < values.count; ++i) keys_size_ += varint_size(key(i));
+        shape_size_ = varint_size(width);
+        measure();
+    }
+
+    std::size_t size() const { return field_size(entry_size_); }
+
+    std::uint8_t* write(std::uint8_t* out) const {
+        out = write_field_header(out, map_, entry_size_);
+        out = write_field_header(out, 1, name_.size());
+        out = write_bytes(out, name_.data(), name_.size());
+        out = write_field_header(out, 2, value_size_);
+        out = write_field_header(out, tensor_field(values_.type), tensor_size_);
+        if (values_size_ != 0) out = values_.write(write_field_header(out, 1, values_size_));
+        if (keys_size_ != 0) {
+            out = write_field_header(out, 2, keys_size_);
+            for (std::size_t i = 0; i < values_.count; ++i) out = write_varint(out, key(i));
+        }
+        if (shape_size_ != 0) out = write_varint(write_field_header(out, 3, shape_size_), width_);
+        return out;
+    }
+
+private:
+    std::uint64_t key(std::size_t i) const { return static_cast<std::uint32_t>(keys_[i]); }
+
+    void measure() {
+        values_size_ = values_.packed_size();
+        tensor_size_ = packed_field_size(values_size_) + packed_field_size(keys_size_) + packed_field_size(shape_size_);
+        value_size_ = field_size(tensor_size_);
+        entry_size_ = field_size(name_.size()) + field_size(value_size_);
+    }
+
+    std::uint32_t map_;
+    std::string_view name_;
+    Slice values_;
+    const std::int32_t* keys_ = nullptr;
+    std::uint64_t width_ = 0;
+    std::size_t values_size_ = 0, keys_size_ = 0, shape_size_ = 0;
+    std::size_t tensor_size_ = 0, value_size_ = 0, entry_size_ = 0;
+};
+
+void write_record(const Entry& first, const Entry* second, Column<std::uint8_t>& out) {
+    const std::size_t size = first.size() + (second != nullptr ? second->size() : 0);
+    if (size > kMaxFrameLength) throw std::length_error("a record is longer than recordIO can frame (2^29 - 1 bytes)");
+    const std::size_t padding = (4 - size % 4) % 4;
+    const std::uint32_t header[2] = {kMagic, static_cast<std::uint32_t>(size)};
+    std::uint8_t* p = out.reserve(sizeof header + size + padding);
+    p = write_bytes(p, header, sizeof header);
+    p = first.write(p);
+    if (second != nullptr) p = second->write(p);
+    std::memset(p, 0, padding);
+    out.commit(sizeof header + size + padding);
+}
+
+Entry features_of(const Rows& rows, std::size_t i) {
+    if (rows.indptr == nullptr) {
+        return {kFeatures, "values", Slice(rows.values, i * rows.width, (i + 1) * rows.width)};
+    }
+    const auto begin = static_cast<std::size_t>(rows.indptr[i]);
+    const auto end = static_cast<std::size_t>(rows.indptr[i + 1]);
+    return {kFeatures, "values", Slice(rows.values, begin, end), rows.indices + begin, rows.width};
+}
+
+}  // namespace
+
+void encode_rows(const Rows& rows, Column<std::uint8_t>& out) {
+    for (std::size_t i = 0; i < rows.count; ++i) {
+        const Entry features = features_of(rows, i);
+        if (rows.labels == nullptr) {
+            write_record(features, nullptr, out);
+        } else {
+            const Entry label(kLabel, "values", Slice(*rows.labels, i, i + 1));
+            write_record(features, &label, out);
+        }
+    }
+}
+
+void encode_scores(std::size_t count, const float* scores, const float* predicted_labels, Column<std::uint8_t>& out) {
+    const Numbers score_numbers{Numbers::Type::float32, scores};
+    const Numbers label_numbers{Numbers::Type::float32, predicted_labels};
+    for (std::size_t i = 0; i < count; ++i) {
+        const Entry score(kLabel, "score", Slice(score_numbers, i, i + 1));
+        if (predicted_labels == nullptr) {
+            write_record(score, nullptr, out);
+        } else {
+            const Entry label(kLabel, "predicted_label", Slice(label_numbers, i, i + 1));
+            write_record(score, &label, out);
+        }
+    }
+}
+
+}  // namespace openfm::records

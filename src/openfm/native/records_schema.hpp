@@ -1,0 +1,40 @@
+// The message aialgs.data.Record, as far as Factorization Machines read it: the feature and the label named "values".
+#pragma once
+
+#include "records_wire.hpp"
+
+namespace openfm::records {
+
+enum class TensorType : std::uint8_t { none, float32, float64, int32, bytes };
+
+// aialgs.data.Value: one tensor, or none.
+struct Value {
+    TensorType type = TensorType::none;
+    PackedRuns values;  // little-endian float or double, or varints
+    PackedRuns keys;    // varints
+    PackedRuns shape;   // varints
+
+    void clear();
+};
+
+// aialgs.data.Record. Its spans point into the bytes it was parsed from.
+struct Record {
+    bool has_features = false;
+    bool has_label = false;
+    Value features;
+    Value label;
+};
+
+class RecordParser {
+public:
+    // False when the bytes are not a record. Unknown fields and other names are passed over once they are seen to be
+    // well formed. `record` is overwritten; its storage is used again.
+    bool parse(Span message, Record& record);
+
+private:
+    bool parse_entry(Span message, bool& present, Value& value);
+
+    Value entry_value_;
+};
+
+}  // namespace openfm::records
