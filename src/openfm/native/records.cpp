@@ -88,10 +88,11 @@ Decoded decode_records(nb::handle data, std::optional<std::int64_t> feature_dim,
             decoder.decode_bare(view.span());
         }
     }
+    const nb::object fault = fault_tuple(decoder);  // before the columns, which it counts, are given away
     const bool has_labels = decoder.labels.size() != 0 || decoder.label_mode() == Labels::required;
     const nb::object found_labels = has_labels ? to_numpy(decoder.labels) : nb::none();
     return {decoder.consumed,           to_numpy(decoder.indptr), to_numpy(decoder.indices), to_numpy(decoder.values),
-            found_labels,               decoder.feature_dim(),    decoder.dense_records,     fault_tuple(decoder)};
+            found_labels,               decoder.feature_dim(),    decoder.dense_records,     fault};
 }
 
 template <class Array>
