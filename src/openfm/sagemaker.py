@@ -58,9 +58,7 @@ def write_numpy_to_dense_tensor(
     _write(file, _tensor_array(array, "array"), _label_array(labels, array.shape[0]), dense=True)
 
 
-def write_spmatrix_to_sparse_tensor(
-    file: BinaryIO, array: Any, labels: npt.NDArray[Any] | None = None
-) -> None:
+def write_spmatrix_to_sparse_tensor(file: BinaryIO, array: Any, labels: npt.NDArray[Any] | None = None) -> None:
     """Writes a SciPy sparse matrix or array as sparse records: keys, values and shape.
 
     Types are those of :func:`write_numpy_to_dense_tensor`. Rows are written as they are stored in CSR form.

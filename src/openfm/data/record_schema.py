@@ -26,9 +26,7 @@ _REPEATED = FieldDescriptorProto.LABEL_REPEATED
 
 def _file() -> FileDescriptorProto:
     """The schema, in the form that protoc would compile record.proto to."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name="openfm/record.proto", package=_PACKAGE, syntax="proto2"
-    )
+    file = descriptor_pb2.FileDescriptorProto(name="openfm/record.proto", package=_PACKAGE, syntax="proto2")
     _add_tensor(file, "Float32Tensor", FieldDescriptorProto.TYPE_FLOAT)
     _add_tensor(file, "Float64Tensor", FieldDescriptorProto.TYPE_DOUBLE)
     _add_tensor(file, "Int32Tensor", FieldDescriptorProto.TYPE_INT32)
@@ -58,9 +56,7 @@ def _file() -> FileDescriptorProto:
 def _add_tensor(file: FileDescriptorProto, name: str, value_type: FieldDescriptorProto.Type.ValueType) -> None:
     tensor = file.message_type.add(name=name)
     uint64 = FieldDescriptorProto.TYPE_UINT64
-    for number, (field, kind) in enumerate(
-        (("values", value_type), ("keys", uint64), ("shape", uint64)), start=1
-    ):
+    for number, (field, kind) in enumerate((("values", value_type), ("keys", uint64), ("shape", uint64)), start=1):
         added = tensor.field.add(name=field, number=number, label=_REPEATED, type=kind)
         added.options.packed = True
 

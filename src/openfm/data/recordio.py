@@ -45,9 +45,7 @@ def frame(payload: bytes) -> bytes:
         ValueError: the payload is longer than ``MAX_LENGTH``.
     """
     if len(payload) > MAX_LENGTH:
-        raise ValueError(
-            f"a record of {len(payload)} bytes is longer than recordIO can frame ({MAX_LENGTH} bytes)"
-        )
+        raise ValueError(f"a record of {len(payload)} bytes is longer than recordIO can frame ({MAX_LENGTH} bytes)")
     padding = -len(payload) % 4
     return _HEADER.pack(MAGIC, len(payload)) + payload + bytes(padding)
 

@@ -100,9 +100,7 @@ def read_records(
     return block.rows.to_scipy(), block.labels
 
 
-def decode_records(
-    data: Bytes, *, feature_dim: int | None, labels: LabelMode = "optional"
-) -> RecordBlock:
+def decode_records(data: Bytes, *, feature_dim: int | None, labels: LabelMode = "optional") -> RecordBlock:
     """Decodes a whole buffer of framed records.
 
     Args:
@@ -128,9 +126,7 @@ def decode_bare_record(data: Bytes, *, feature_dim: int | None) -> RecordBlock:
     return _block_or_error(decoded)
 
 
-def encode_scores(
-    scores: npt.NDArray[np.float32], predicted_labels: npt.NDArray[np.float32] | None = None
-) -> bytes:
+def encode_scores(scores: npt.NDArray[np.float32], predicted_labels: npt.NDArray[np.float32] | None = None) -> bytes:
     """The server's answer in recordIO-protobuf.
 
     Args:
@@ -143,9 +139,7 @@ def encode_scores(
     """
     return _core.encode_scores(
         np.ascontiguousarray(scores, dtype=np.float32),
-        None
-        if predicted_labels is None
-        else np.ascontiguousarray(predicted_labels, dtype=np.float32),
+        None if predicted_labels is None else np.ascontiguousarray(predicted_labels, dtype=np.float32),
     )
 
 
@@ -158,12 +152,10 @@ class RecordReader:
         files: the files, which are read in this order.
         channel: the channel's name, for error messages.
         feature_dim: the number of columns.
-        block_bytes: how much is read and decoded at a time.
+        block_bytes: how much is read and decoded at a time. The default stays in the processor's caches.
     """
 
-    def __init__(
-        self, files: Sequence[Path], *, channel: str, feature_dim: int, block_bytes: int = 16 * 2**20
-    ) -> None:
+    def __init__(self, files: Sequence[Path], *, channel: str, feature_dim: int, block_bytes: int = 2 * 2**20) -> None:
         self.files = tuple(files)
         self.channel = channel
         self.feature_dim = feature_dim

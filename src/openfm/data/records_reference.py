@@ -24,7 +24,7 @@ __all__ = ["decode_records_reference"]
 _TENSORS = ("float32_tensor", "float64_tensor", "int32_tensor")
 
 
-class _Refusal(Exception):
+class _RefusedError(Exception):
     """A fault's kind and numbers, before record and offset are known."""
 
     def __init__(self, kind: str, found: int = 0, expected: int = 0) -> None:
@@ -44,9 +44,9 @@ def decode_records_reference(
         for number, frame in enumerate(recordio.iter_frames(data)):
             try:
                 decoder.add(frame.payload)
-            except _Refusal as refusal:
-                fault = Fault(refusal.kind, number, frame.offset, refusal.found, refusal.expected)
-                raise FaultError(fault) from refusal
+            except _RefusedError as error:
+                fault = Fault(error.kind, number, frame.offset, error.found, error.expected)
+                raise FaultError(fault) from error
     except FaultError as error:
         raise data_error(error.fault) from None
     return decoder.block()
@@ -67,23 +67,23 @@ class _Decoder:
         try:
             record.ParseFromString(payload)
         except DecodeError:
-            raise _Refusal("malformed") from None
+            raise _RefusedError("malformed") from None
         if "values" not in record.features:
-            raise _Refusal("features_missing")
+            raise _RefusedError("features_missing")
         row = self._features(record.features["values"])
         self._label(record)
         self.rows.append(row)
 
     def _features(self, value: Any) -> list[tuple[int, np.float32]]:
         if value.WhichOneof("value") == "bytes":
-            raise _Refusal("features_bytes")
+            raise _RefusedError("features_bytes")
         tensor = _tensor(value)
         values = _float32(tensor.values)
         keys = list(tensor.keys)
         if keys and len(keys) != len(values):
-            raise _Refusal("keys_values", len(keys), len(values))
+            raise _RefusedError("keys_values", len(keys), len(values))
         if len(tensor.shape) > 1:
-            raise _Refusal("shape", len(tensor.shape))
+            raise _RefusedError("shape", len(tensor.shape))
         if tensor.shape:
             self._declare_width(tensor.shape[0])
         dense = bool(values) and not keys
@@ -99,21 +99,21 @@ class _Decoder:
     def _declare_width(self, width: int) -> None:
         if self.feature_dim is None:
             if width > MAX_FEATURE_DIM:
-                raise _Refusal("too_wide", width, MAX_FEATURE_DIM)
+                raise _RefusedError("too_wide", width, MAX_FEATURE_DIM)
             if width < self.widest_key:
-                raise _Refusal("widths_differ", width, self.widest_key)
+                raise _RefusedError("widths_differ", width, self.widest_key)
             self.feature_dim = width
         elif width != self.feature_dim:
             kind = "widths_differ" if self.width_inferred else "width"
-            raise _Refusal(kind, width, self.feature_dim)
+            raise _RefusedError(kind, width, self.feature_dim)
 
     def _check_keys(self, keys: list[int]) -> None:
         limit = MAX_FEATURE_DIM if self.feature_dim is None else self.feature_dim
         if max(keys) >= limit:
-            raise _Refusal("key_range", max(keys), limit)
+            raise _RefusedError("key_range", max(keys), limit)
         repeated = [key for key, count in Counter(keys).items() if count > 1]
         if repeated:
-            raise _Refusal("key_repeated", min(repeated))
+            raise _RefusedError("key_repeated", min(repeated))
         if self.feature_dim is None:
             self.widest_key = max(self.widest_key, max(keys) + 1)
 
@@ -124,12 +124,12 @@ class _Decoder:
         if "values" in record.label:
             value = record.label["values"]
             if value.WhichOneof("value") == "bytes":
-                raise _Refusal("label_bytes")
+                raise _RefusedError("label_bytes")
             values = _float32(_tensor(value).values)
         if len(values) > 1 or (not values and self.label_mode == "required"):
-            raise _Refusal("label_size", len(values), 1)
+            raise _RefusedError("label_size", len(values), 1)
         if self.rows and bool(self.labels) != bool(values):
-            raise _Refusal("label_mixed", len(values))
+            raise _RefusedError("label_mixed", len(values))
         _check_finite(values, "label")
         self.labels.extend(values)
 
@@ -158,6 +158,6 @@ def _float32(values: Any) -> list[np.float32]:
 
 def _check_finite(values: list[np.float32], what: str) -> None:
     if any(math.isnan(value) for value in values):
-        raise _Refusal(f"{what}_nan")
+        raise _RefusedError(f"{what}_nan")
     if any(math.isinf(value) for value in values):
-        raise _Refusal(f"{what}_infinite")
+        raise _RefusedError(f"{what}_infinite")

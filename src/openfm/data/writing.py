@@ -62,9 +62,7 @@ def write_records(
     return int(rows.shape[0])
 
 
-def encode_matrix(
-    rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool
-) -> Iterator[bytes]:
+def encode_matrix(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) -> Iterator[bytes]:
     """Framed records in blocks, each tensor in the type of its array.
 
     Args:

@@ -6,6 +6,10 @@
 #include <cstdlib>
 #include <new>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 namespace openfm::records {
 
 // A growing array in malloc'd memory, which NumPy takes over without a copy.
@@ -48,6 +52,19 @@ private:
         if (data == nullptr) throw std::bad_alloc();
         data_ = static_cast<T*>(data);
         capacity_ = capacity;
+        ask_for_huge_pages(data, capacity * sizeof(T));
+    }
+
+    // Most of the time of a large decode would go into page faults. NumPy asks for its own large arrays likewise.
+    static void ask_for_huge_pages([[maybe_unused]] void* data, [[maybe_unused]] std::size_t bytes) {
+#ifdef MADV_HUGEPAGE
+        constexpr std::size_t worthwhile = std::size_t{4} << 20;
+        constexpr std::size_t page = 4096;
+        if (bytes < worthwhile) return;
+        const auto start = (reinterpret_cast<std::uintptr_t>(data) + page - 1) & ~(page - 1);
+        const auto end = (reinterpret_cast<std::uintptr_t>(data) + bytes) & ~(page - 1);
+        madvise(reinterpret_cast<void*>(start), end - start, MADV_HUGEPAGE);  // advice: failing does no harm
+#endif
     }
 
     T* data_ = nullptr;
