@@ -1,1 +1,2 @@
-"""One module per content type of /invocations: decode(bytes) to rows, encode(predictions) to bytes."""
+"""One module per content type of /invocations: decode bytes to rows, encode predictions to
+bytes."""

@@ -1,0 +1,34 @@
+"""``application/x-recordio-protobuf``: Amazon's binary records both ways."""
+
+from __future__ import annotations
+
+from openfm.codecs.predictions import Predictions
+from openfm.data.records import decode_bare_record, decode_records, encode_scores, is_recordio
+from openfm.errors import DataError, RequestError
+from openfm.fm.rows import SparseRows
+
+__all__ = ["CONTENT_TYPE", "decode", "encode"]
+
+CONTENT_TYPE = "application/x-recordio-protobuf"
+
+
+def decode(body: bytes, feature_dim: int) -> SparseRows:
+    """Read a request: framed records, or one bare record, as batch transform splits them off.
+
+    The two cannot be confused: the frame's magic number is no possible start of a record.
+
+    Raises:
+        RequestError: A record is cut, broken, of another width or not finite. The sentence names
+            the record, counted from 0.
+    """
+    try:
+        if is_recordio(body):
+            return decode_records(body, feature_dim=feature_dim, labels="ignored").rows
+        return decode_bare_record(body, feature_dim=feature_dim).rows
+    except DataError as error:
+        raise RequestError(error.message) from error
+
+
+def encode(predictions: Predictions) -> bytes:
+    """Write one framed record per prediction: label map ``score`` and ``predicted_label``."""
+    return encode_scores(predictions.scores, predictions.predicted_labels)

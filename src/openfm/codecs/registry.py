@@ -1,0 +1,31 @@
+"""Which content types a server reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from openfm.codecs import json, jsonlines, recordio_protobuf
+from openfm.codecs.predictions import Predictions
+from openfm.fm.rows import SparseRows
+
+__all__ = ["DECODERS", "ENCODERS", "Decoder", "Encoder"]
+
+Decoder = Callable[[bytes, int], SparseRows]
+"""Reads a request's body, given the model's feature_dim; raises RequestError."""
+
+Encoder = Callable[[Predictions], bytes]
+"""Writes an answer's body."""
+
+_CODECS = (json, jsonlines, recordio_protobuf)
+
+DECODERS: Final[Mapping[str, Decoder]] = MappingProxyType(
+    {codec.CONTENT_TYPE: codec.decode for codec in _CODECS}
+)
+"""Content type of a request, in lower case and without parameters, to its decoder."""
+
+ENCODERS: Final[Mapping[str, Encoder]] = MappingProxyType(
+    {codec.CONTENT_TYPE: codec.encode for codec in _CODECS}
+)
+"""Content type of an answer to its encoder."""
