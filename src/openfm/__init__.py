@@ -1,7 +1,19 @@
-"""openfm: Amazon SageMaker's Factorization Machines as an open, local container and Python package."""
+"""openfm: Amazon SageMaker's Factorization Machines as an open, local container and Python package.
+
+Records in and out, and trained models::
+
+    X, y = openfm.read_records("train.pbr", feature_dim=784)
+    openfm.write_records("train.pbr", X, y)
+    model = openfm.load_model("model.tar.gz")
+    scores = model.predict(X)
+
+:mod:`openfm.sagemaker` has the SageMaker Python SDK's own names for the same things.
+"""
 
 from __future__ import annotations
 
+from openfm.artifact import Model, load_model
+from openfm.data.records import read_records, write_records
 from openfm.errors import (
     AlgorithmError,
     ArtifactError,
@@ -11,4 +23,15 @@ from openfm.errors import (
     PlatformError,
 )
 
-__all__ = ["AlgorithmError", "ArtifactError", "CustomerError", "DataError", "OpenFMError", "PlatformError"]
+__all__ = [
+    "AlgorithmError",
+    "ArtifactError",
+    "CustomerError",
+    "DataError",
+    "Model",
+    "OpenFMError",
+    "PlatformError",
+    "load_model",
+    "read_records",
+    "write_records",
+]

@@ -45,9 +45,7 @@ def as_rows(X: Any, feature_dim: int) -> SparseRows:
 
 def _from_scipy(X: Any, feature_dim: int) -> SparseRows:
     if X.ndim != 2:
-        raise DataError(
-            f"X has {X.ndim} dimension(s); expected two, rows and {feature_dim} columns"
-        )
+        raise DataError(f"X has {X.ndim} dimension(s); expected two, rows and {feature_dim} columns")
     _check_width(X.shape[1], feature_dim)
     _check_kind(X.dtype)
     csr = X.tocsr()
@@ -71,18 +69,14 @@ def _from_dense(X: Any, feature_dim: int) -> SparseRows:
         raise DataError(f"X is not a matrix of numbers: {error}") from error
     if array.ndim != 2:
         remedy = "; write X[None, :] for a single row" if array.ndim == 1 else ""
-        raise DataError(
-            f"X has {array.ndim} dimension(s); expected two, rows and {feature_dim} columns{remedy}"
-        )
+        raise DataError(f"X has {array.ndim} dimension(s); expected two, rows and {feature_dim} columns{remedy}")
     _check_width(array.shape[1], feature_dim)
     _check_kind(array.dtype)
     values = _to_float32(array)
     occupied = values != 0
     indptr = np.zeros(len(values) + 1, dtype=np.int64)
     np.cumsum(np.count_nonzero(occupied, axis=1), out=indptr[1:])
-    return SparseRows(
-        indptr, np.nonzero(occupied)[1].astype(np.int32), values[occupied], feature_dim
-    )
+    return SparseRows(indptr, np.nonzero(occupied)[1].astype(np.int32), values[occupied], feature_dim)
 
 
 def _to_float32(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -41,6 +41,9 @@ class RunningMetrics(Protocol):
     def add_scores(self, scores: npt.NDArray[np.float32], labels: npt.NDArray[np.float32]) -> None:
         """Add scored records: both float32, shape (n,)."""
 
+    def batch_losses(self, sums: npt.NDArray[np.float64], records: int) -> list[float]:
+        """The mean loss of each of several mini-batches, from their sums: shape (batches, 5)."""
+
     @property
     def loss(self) -> float:
         """The quantity that training minimises, as a mean: squared error or cross entropy."""
@@ -69,6 +72,11 @@ class RegressionMetrics:
         self._records += len(error)
         self._squared += float(np.sum(np.square(error), dtype=np.float64))
         self._absolute += float(np.sum(np.abs(error), dtype=np.float64))
+
+    def batch_losses(self, sums: npt.NDArray[np.float64], records: int) -> list[float]:
+        """Mean squared error of each batch."""
+        losses: list[float] = (sums[:, 0] / records).tolist()
+        return losses
 
     @property
     def loss(self) -> float:
@@ -110,6 +118,11 @@ class BinaryMetrics:
             np.sum(predicted & ~positive),
             np.sum(~predicted & positive),
         ]
+
+    def batch_losses(self, sums: npt.NDArray[np.float64], records: int) -> list[float]:
+        """Mean cross entropy of each batch."""
+        losses: list[float] = (sums[:, 1] / records).tolist()
+        return losses
 
     @property
     def loss(self) -> float:

@@ -45,9 +45,9 @@ class ReferenceTrainer:
     def __init__(self, settings: TrainingSettings) -> None:
         self.settings = settings
         machine = initial_machine(settings)
-        self.bias = np.float32([machine.bias])
-        self.linear = machine.linear[:, None].copy()
-        self.factors = machine.factors.copy()
+        self.bias: Array = np.full(1, machine.bias, dtype=np.float32)
+        self.linear: Array = machine.linear[:, None].copy()
+        self.factors: Array = machine.factors.copy()
         self._moments = {
             name: (np.zeros_like(value), np.zeros_like(value))
             for name, value in (("bias", self.bias), ("linear", self.linear), ("factors", self.factors))
@@ -84,7 +84,8 @@ class ReferenceTrainer:
         score = (x @ self.linear)[:, 0] + self.bias[0] + pairs
         predictions: Array = score
         if self.settings.predictor_type is PredictorType.BINARY_CLASSIFIER:
-            predictions = np.float32(1) / (np.float32(1) + np.exp(-score))
+            with np.errstate(over="ignore"):  # exp(-s) of a very negative s is infinite: p is 0
+                predictions = np.float32(1) / (np.float32(1) + np.exp(-score))
         error = (predictions - y)[:, None]
         touched = np.arange(x.shape[1])
         if self.settings.lazy_update:

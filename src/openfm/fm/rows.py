@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,39 @@ class SparseRows:
     def nnz(self) -> int:
         """The number of stored (non-zero) values."""
         return len(self.indices)
+
+    def slice(self, begin: int, end: int) -> SparseRows:
+        """Rows ``begin`` to ``end`` (exclusive). Indices and values share memory."""
+        first, last = self.indptr[begin], self.indptr[end]
+        return SparseRows(
+            self.indptr[begin : end + 1] - first,
+            self.indices[first:last],
+            self.values[first:last],
+            self.feature_dim,
+        )
+
+    def take(self, rows: npt.NDArray[np.int64]) -> SparseRows:
+        """The rows of these numbers, in this order (a copy)."""
+        lengths = np.diff(self.indptr)[rows]
+        indptr = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=indptr[1:])
+        # Where each value comes from: its place within its row, counted from the row's old start.
+        source = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
+        return SparseRows(indptr, self.indices[source], self.values[source], self.feature_dim)
+
+    @staticmethod
+    def concatenate(parts: Sequence[SparseRows]) -> SparseRows:
+        """All rows of ``parts`` (at least one, of equal width), one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        ends = np.cumsum([part.nnz for part in parts])
+        shifted = [part.indptr[1:] + end - part.nnz for part, end in zip(parts, ends, strict=True)]
+        return SparseRows(
+            np.concatenate([np.zeros(1, dtype=np.int64), *shifted]),
+            np.concatenate([part.indices for part in parts]),
+            np.concatenate([part.values for part in parts]),
+            parts[0].feature_dim,
+        )
 
     def to_scipy(self) -> csr_matrix:
         """The same rows as a SciPy CSR matrix of shape (rows, feature_dim), sharing memory."""

@@ -18,11 +18,11 @@ from openfm.native._core import BatchBlock
 
 __all__ = ["BatchBlock", "Trainer", "initial_machine"]
 
-# Bits of the native trainer's answer, in the order in which they are blamed: a bad parameter makes the metric bad.
+# What the bits of the native trainer's answer stand for, and the hyperparameters that govern it.
 _NOT_FINITE: Final = (
-    (4, "the factors (factors_lr, factors_wd, factors_init_*)"),
-    (2, "the linear weights (linear_lr, linear_wd, linear_init_*)"),
-    (1, "the bias (bias_lr, bias_wd, bias_init_*)"),
+    (1, "the bias (bias_lr, bias_wd)"),
+    (2, "the linear weights (linear_lr, linear_wd)"),
+    (4, "the factors (factors_lr, factors_wd)"),
     (8, "the training metric"),
 )
 
@@ -107,10 +107,11 @@ class Trainer:
         return FactorizationMachine(bias, linear, factors, self._settings.predictor_type)
 
     def _raise_diverged(self, not_finite: int, epoch: int, batch: int) -> None:
-        culprit = next(text for bit, text in _NOT_FINITE if not_finite & bit)
+        names = [name for bit, name in _NOT_FINITE if not_finite & bit]
         raise TrainingDivergedError(
-            f"Training diverged: {culprit} stopped being finite in epoch {epoch}, batch {batch}. Lower the learning "
-            "rate of that group, set clip_gradient, or scale the features to about 1."
+            f"Training diverged: after batch {batch} of epoch {epoch} there are values that are not finite in "
+            f"{', '.join(names)}. Lower the learning rate, set clip_gradient, or scale the features and labels to "
+            "about 1."
         )
 
 

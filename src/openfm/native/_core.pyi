@@ -51,6 +51,83 @@ def encode_sparse(
     labels: npt.NDArray[Any] | None,
     feature_dim: int,
 ) -> bytes: ...
-def encode_scores(
-    scores: npt.NDArray[np.float32], predicted_labels: npt.NDArray[np.float32] | None
-) -> bytes: ...
+def encode_scores(scores: npt.NDArray[np.float32], predicted_labels: npt.NDArray[np.float32] | None) -> bytes: ...
+
+# --- random streams: openfm.fm.initializers wraps them ---------------------------------------------------------------
+
+class ParallelGenerator:
+    """MXNet's 1024 Mersenne Twisters; their state goes on from call to call. ``out`` is filled in place."""
+
+    def __init__(self, seed: int) -> None: ...
+    def fill_normal(self, out: npt.NDArray[np.float32], sigma: float) -> None: ...
+    def fill_uniform(self, out: npt.NDArray[np.float32], low: float, high: float) -> None: ...
+
+# --- training and scoring: openfm.fm.trainer and openfm.fm.model wrap them -------------------------------------------
+
+class Scorer:
+    """The parameters of a machine in the kernels' layout. ValueError: shapes, indptr or indices do not fit."""
+
+    def __init__(
+        self,
+        bias: float,
+        linear: npt.NDArray[np.float32],
+        factors: npt.NDArray[np.float32],
+        instruction_set: str = "",
+    ) -> None: ...
+    def score(
+        self,
+        indptr: npt.NDArray[np.int64],
+        indices: npt.NDArray[np.int32],
+        values: npt.NDArray[np.float32],
+        sigmoid: bool,
+        threads: int,
+    ) -> npt.NDArray[np.float32]: ...
+
+class BatchBlock:
+    """Labelled rows cut into mini-batches, with each batch's non-zeros by feature."""
+
+    @property
+    def batches(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def __len__(self) -> int: ...
+
+class BatchIndexer:
+    """Makes BatchBlocks. ``all_features``: each batch lists every feature, also those that do not occur in it."""
+
+    def __init__(self, feature_dim: int, batch_size: int, all_features: bool) -> None: ...
+    def index(
+        self,
+        indptr: npt.NDArray[np.int64],
+        indices: npt.NDArray[np.int32],
+        values: npt.NDArray[np.float32],
+        labels: npt.NDArray[np.float32],
+    ) -> BatchBlock: ...
+
+class Trainer:
+    """Mini-batch Adam. ``bias``, ``linear``, ``factors``: (learning rate, weight decay, whether it is trained)."""
+
+    def __init__(
+        self,
+        feature_dim: int,
+        num_factors: int,
+        logistic: bool,
+        batch_size: int,
+        bias: tuple[float, float, bool],
+        linear: tuple[float, float, bool],
+        factors: tuple[float, float, bool],
+        rescale: float,
+        epsilon: float,
+        clip: float,
+        threads: int,
+        instruction_set: str = "",
+    ) -> None: ...
+    @property
+    def step(self) -> int: ...
+    def set_parameters(
+        self, bias: float, linear: npt.NDArray[np.float32], factors: npt.NDArray[np.float32]
+    ) -> None: ...
+    def parameters(self) -> tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]: ...
+    def train(self, block: BatchBlock, first: int, last: int) -> tuple[npt.NDArray[np.float64], int]: ...
+
+def instruction_sets() -> list[str]: ...

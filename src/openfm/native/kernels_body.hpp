@@ -76,8 +76,8 @@ inline void row_sums(const FactorTable& table, const RowsView& rows, int64_t beg
         if (First) {
             linear0 += x0 * r0[scalars + FactorTable::kWeight];
             linear1 += x1 * r1[scalars + FactorTable::kWeight];
-            square0 += x0 * x0 * r0[scalars + FactorTable::kSquaredNorm];
-            square1 += x1 * x1 * r1[scalars + FactorTable::kSquaredNorm];
+            square0 += x0 * (x0 * r0[scalars + FactorTable::kSquaredNorm]);
+            square1 += x1 * (x1 * r1[scalars + FactorTable::kSquaredNorm]);
         }
     }
     if (p < end) {
@@ -86,7 +86,7 @@ inline void row_sums(const FactorTable& table, const RowsView& rows, int64_t beg
         for (int v = 0; v < N; ++v) even[v] += x * reinterpret_cast<const Vector*>(r + offset)[v];
         if (First) {
             linear0 += x * r[scalars + FactorTable::kWeight];
-            square0 += x * x * r[scalars + FactorTable::kSquaredNorm];
+            square0 += x * (x * r[scalars + FactorTable::kSquaredNorm]);
         }
     }
     for (int v = 0; v < N; ++v) sums[column + v] = even[v] + odd[v];

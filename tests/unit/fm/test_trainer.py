@@ -1,0 +1,194 @@
+"""The kernels against the NumPy reference, over all that settings can ask for."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from openfm.errors import TrainingDivergedError
+from openfm.fm.initializers import Initializer
+from openfm.fm.matrices import as_rows
+from openfm.fm.metrics import running_metrics
+from openfm.fm.model import FactorizationMachine, PredictorType
+from openfm.fm.reference import ReferenceTrainer
+from openfm.fm.settings import GroupSettings
+from openfm.fm.trainer import Trainer, initial_machine
+from openfm.native._core import instruction_sets
+
+ISAS = instruction_sets()
+
+
+def train(settings, data, epochs=3, **options):
+    """The machine and each epoch's metrics."""
+    X, y = data
+    trainer = Trainer(settings, **options)
+    block = trainer.batches(as_rows(X, settings.feature_dim), y)
+    history = []
+    for epoch in range(epochs):
+        metrics = running_metrics(settings.predictor_type)
+        for sums in trainer.train(block, epoch=epoch):
+            metrics.add_sums(sums, settings.mini_batch_size)
+        history.append(metrics.values())
+    return trainer.machine(), history
+
+
+def parameters(machine: FactorizationMachine) -> bytes:
+    return np.float32(machine.bias).tobytes() + machine.linear.tobytes() + machine.factors.tobytes()
+
+
+CHANGES = {
+    "defaults": {},
+    "classifier": {"predictor_type": PredictorType.BINARY_CLASSIFIER},
+    "one factor": {"num_factors": 1},
+    "8 factors": {"num_factors": 8},
+    "9 factors": {"num_factors": 9},
+    "64 factors": {"num_factors": 64},
+    "65 factors": {"num_factors": 65},
+    "199 factors": {"num_factors": 199},
+    "batch of one": {"mini_batch_size": 1},
+    "batch larger than the data": {"mini_batch_size": 500},
+    "batch that divides the data": {"mini_batch_size": 107},
+    "clipped": {"clip_gradient": 0.02},
+    "rescaled": {"rescale_grad": 0.5},
+    "large epsilon": {"epsilon": 0.1},
+    "no bias": {"use_bias": False},
+    "no linear weights": {"use_linear": False},
+    "neither": {"use_bias": False, "use_linear": False},
+    "every feature updated": {"lazy_update": False},
+    "another seed": {"seed": 7},
+    "transposed draw": {"factors_transposed": True},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_agrees_with_the_reference(make_settings, data, change):
+    settings = make_settings(**change)
+    reference = ReferenceTrainer(settings)
+    machine, history = train(settings, data)
+    for values in history:
+        expected, _ = reference.epoch(*data)
+        for metric, other in zip(values, expected.values(), strict=True):
+            assert metric.name == other.name
+            assert metric.value == pytest.approx(other.value, rel=2e-6)
+    truth = reference.machine()
+    assert machine.bias == pytest.approx(truth.bias, abs=2e-6)
+    np.testing.assert_allclose(machine.linear, truth.linear, atol=3e-6)
+    # Adam divides by the gradient's own size: where that is near 0, rounding shows.
+    difference = np.abs(machine.factors - truth.factors)
+    assert np.mean(difference > 3e-6) < 0.001
+    assert difference.max() < 1e-4
+
+
+@pytest.mark.parametrize("factors", range(1, 76, 7))
+@pytest.mark.parametrize("predictor_type", PredictorType)
+def test_bytes_do_not_depend_on_threads_or_instruction_set(make_settings, predictor_type, factors):
+    # Batches large enough that several threads take part.
+    rng = np.random.default_rng(0)
+    X = rng.normal(0, 1, (1200, 37)).astype(np.float32) * (rng.random((1200, 37)) < 0.7)
+    data = X, (rng.random(1200) < 0.5).astype(np.float32)
+    settings = make_settings(num_factors=factors, predictor_type=predictor_type, mini_batch_size=500)
+    machine, history = train(settings, data, epochs=2)
+    for threads in (2, 3):
+        other, other_history = train(settings, data, epochs=2, threads=threads)
+        assert parameters(other) == parameters(machine)
+        assert other_history == history
+    for name in ISAS:
+        other, other_history = train(settings, data, epochs=2, instruction_set=name)
+        assert parameters(other) == parameters(machine)
+        assert other_history == history
+
+
+def test_wide_batches_of_more_than_65536_rows(make_settings):
+    rng = np.random.default_rng(0)
+    X = (rng.random((70000, 3)) < 0.4).astype(np.float32)
+    y = X[:, 0] + rng.normal(0, 0.1, 70000).astype(np.float32)
+    settings = make_settings(feature_dim=3, mini_batch_size=70000)
+    machine, _ = train(settings, (X, y), epochs=2)
+    reference = ReferenceTrainer(settings)
+    for _ in range(2):
+        reference.epoch(as_rows(X, 3).to_scipy(), y)
+    np.testing.assert_allclose(machine.linear, reference.machine().linear, atol=1e-5)
+
+
+def test_a_feature_that_does_not_occur_is_left_alone(make_settings, data):
+    settings = make_settings()
+    before, (after, _) = initial_machine(settings), train(settings, data)
+    assert after.linear[11] == before.linear[11]
+    np.testing.assert_array_equal(after.factors[11], before.factors[11])
+    assert (after.linear != before.linear).sum() == 36
+
+
+def test_a_feature_that_does_not_occur_decays_without_lazy_update(make_settings, data):
+    settings = make_settings(lazy_update=False)
+    before, (after, _) = initial_machine(settings), train(settings, data)
+    assert abs(after.linear[11]) < abs(before.linear[11])
+
+
+def test_left_out_groups_stay_zero(make_settings, data):
+    machine, _ = train(make_settings(use_bias=False, use_linear=False, epsilon=0.0), data)
+    assert machine.bias == 0.0
+    assert not machine.linear.any()
+    assert np.isfinite(machine.factors).all()
+
+
+def test_an_epsilon_of_zero_keeps_the_padding_of_the_factors_out(make_settings, data):
+    X, y = data
+    dense = np.asarray(X.todense()) + 0.5  # no gradient is exactly 0
+    machine, _ = train(make_settings(epsilon=0.0, num_factors=3), (dense, y))
+    assert np.isfinite(machine.factors).all()
+
+
+def test_training_goes_on_from_given_parameters(make_settings, data):
+    settings = make_settings()
+    rng = np.random.default_rng(1)
+    initial = FactorizationMachine(
+        0.5, rng.normal(0, 1, 37), rng.normal(0, 1, (37, 5)), settings.predictor_type
+    )
+    assert parameters(Trainer(settings, initial=initial).machine()) == parameters(initial)
+    assert train(settings, data, initial=initial)[0].bias != 0.5
+
+
+def test_blocks_of_an_epoch_train_as_one(make_settings, data):
+    X, y = data
+    settings = make_settings()
+    whole, _ = train(settings, data, epochs=1)
+    trainer = Trainer(settings)
+    rows = as_rows(X, 37)
+    for begin, end in ((0, 32), (32, 80), (80, 107)):
+        trainer.train(trainer.batches(rows.slice(begin, end), y[begin:end]))
+    assert parameters(trainer.machine()) == parameters(whole)
+
+
+@pytest.mark.parametrize(
+    ("group", "named"), [("bias", "bias_lr"), ("linear", "linear_lr"), ("factors", "factors_lr")]
+)
+def test_divergence_names_epoch_batch_group_and_remedy(make_settings, data, group, named):
+    rates = GroupSettings(
+        learning_rate=1e38, weight_decay=0.0, initializer=Initializer("normal", 0.01)
+    )
+    settings = make_settings(**{group: rates})
+    with pytest.raises(TrainingDivergedError) as raised:
+        train(settings, data, epochs=50)
+    assert named in str(raised.value)
+    assert re.search("after batch [01] of epoch 0 ", str(raised.value))
+    assert "Lower the learning rate" in str(raised.value)
+
+
+def test_divergence_of_the_metric_alone(make_settings, data):
+    X, y = data
+    with pytest.raises(TrainingDivergedError, match="after batch 0 of epoch 0 .* in the training metric"):
+        train(make_settings(), (X, y + np.float32(1e30)))
+
+
+def test_an_unknown_instruction_set_is_refused(make_settings):
+    with pytest.raises(ValueError, match="no instruction set 'mmx'"):
+        Trainer(make_settings(), instruction_set="mmx")
+
+
+def test_a_block_of_another_trainer_is_refused(make_settings, data):
+    X, y = data
+    block = Trainer(make_settings(mini_batch_size=8)).batches(as_rows(X, 37), y)
+    with pytest.raises(ValueError, match="another feature_dim or batch size"):
+        Trainer(make_settings()).train(block)
