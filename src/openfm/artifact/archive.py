@@ -42,8 +42,7 @@ def choose_model(names: Iterable[str], place: str) -> str:
         return models[0]
     if models:
         raise ArtifactError(
-            f"{place} holds several models ({_listed(models)}) and none called {MODEL_NAME}; keep "
-            "one of them"
+            f"{place} holds several models ({_listed(models)}) and none called {MODEL_NAME}; keep one of them"
         )
     raise ArtifactError(f"{place} holds no {MODEL_NAME}; it holds {_listed(found)}")
 
@@ -61,7 +60,11 @@ def read_archive(source: IO[bytes]) -> io.BytesIO:
     limit = unpacked_limit(os.fstat(source.fileno()).st_size)
     try:
         with gzip.GzipFile(fileobj=source) as unzipped:
-            return _read_tar(BoundedReader(unzipped, limit=limit))
+            bounded = BoundedReader(unzipped, limit=limit)
+            model_file = _read_tar(bounded)
+            while bounded.read(2**20):  # to the end, where gzip compares its checksum
+                pass
+            return model_file
     except ArtifactError:
         raise
     # tarfile lets ValueError and OverflowError through for some headers that make no sense.

@@ -66,9 +66,7 @@ class Graph:
             raise TypeError("not an object")
         nodes = parsed["nodes"]
         if len(nodes) > _MAX_NODES:
-            raise ArtifactError(
-                f"symbol.json has {len(nodes)} nodes; a Factorization Machine's has 19"
-            )
+            raise ArtifactError(f"symbol.json has {len(nodes)} nodes; a Factorization Machine's has 19")
         uses: dict[str, list[_Use]] = {str(node["name"]): [] for node in nodes}
         for node in nodes:
             for name, use in _inputs(node, nodes):

@@ -93,9 +93,7 @@ def _model(content: ModelFile) -> Model:
         dimension(training_parameters, "feature_dim"),
         dimension(training_parameters, "num_factors"),
         optional=frozenset(
-            role
-            for name, role in _OPTIONAL.items()
-            if str(training_parameters.get(name)).lower() == "false"
+            role for name, role in _OPTIONAL.items() if str(training_parameters.get(name)).lower() == "false"
         ),
     )
     machine = FactorizationMachine(
@@ -108,9 +106,7 @@ def _model(content: ModelFile) -> Model:
 
 
 def _predictor_type(training_parameters: dict[str, str | int], graph: Graph) -> PredictorType:
-    by_output = {operator: kind for kind, operator in OUTPUT_OPERATORS.items()}.get(
-        graph.output_operator
-    )
+    by_output = {operator: kind for kind, operator in OUTPUT_OPERATORS.items()}.get(graph.output_operator)
     stated = training_parameters.get("predictor_type")
     if stated is None and by_output is not None:
         return by_output
@@ -121,7 +117,6 @@ def _predictor_type(training_parameters: dict[str, str | int], graph: Graph) -> 
         )
     if by_output not in (None, stated):
         raise ArtifactError(
-            f"its predictor_type is {stated}, but its graph ends in {graph.output_operator}, as a "
-            f"{by_output}'s does"
+            f"its predictor_type is {stated}, but its graph ends in {graph.output_operator}, as a {by_output}'s does"
         )
     return PredictorType(stated)

@@ -40,9 +40,7 @@ def parse_meta(data: bytes) -> dict[str, str | int]:
     if not isinstance(meta, dict):
         raise ArtifactError("meta.json is not a JSON object")
     if meta.get("version", _VERSION) != _VERSION:
-        raise ArtifactError(
-            f"meta.json is of version {meta['version']!r}; only version {_VERSION} is known"
-        )
+        raise ArtifactError(f"meta.json is of version {meta['version']!r}; only version {_VERSION} is known")
     parameters = meta.get("training_parameters")
     if not isinstance(parameters, dict):
         raise ArtifactError("meta.json has no object training_parameters")
@@ -60,8 +58,7 @@ def dimension(parameters: Mapping[str, str | int], name: str) -> int:
         raise ArtifactError(f"meta.json has no training parameter {name}")
     if not _WHOLE_NUMBER.fullmatch(str(value)) or int(value) > MAX_FEATURE_DIM:
         raise ArtifactError(
-            f"training parameter {name} is {value!r} in meta.json; expected a whole number from 1 "
-            f"to {MAX_FEATURE_DIM}"
+            f"training parameter {name} is {value!r} in meta.json; expected a whole number from 1 to {MAX_FEATURE_DIM}"
         )
     return int(value)
 
@@ -89,6 +86,5 @@ def _plain(name: str, value: object) -> str | int:
     if isinstance(value, str | int):
         return value
     raise ArtifactError(
-        f"training parameter {name} is of type {type(value).__name__} in meta.json; expected text "
-        "or a number"
+        f"training parameter {name} is of type {type(value).__name__} in meta.json; expected text or a number"
     )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from openfm.artifact.model_file import EXTRAS_PREFIX
 from openfm.artifact.saving import save_model
 from openfm.errors import ArtifactError
 from openfm.fm.matrices import as_rows
@@ -29,7 +30,8 @@ class Model:
         extras: members ``openfm/*`` of the model file, by full name; kept as they are.
 
     Raises:
-        ArtifactError: the training parameters are those of a machine of another shape or type.
+        ArtifactError: the training parameters are those of a machine of another shape or type, or an
+            extra member is not below ``openfm/``.
     """
 
     def __init__(
@@ -42,6 +44,9 @@ class Model:
         self._machine = machine
         self._training_parameters = dict(training_parameters or {})
         self._extras = dict(extras or {})
+        for name in self._extras:
+            if not name.startswith(EXTRAS_PREFIX):
+                raise ArtifactError(f"the extra member {name!r} is not below {EXTRAS_PREFIX}")
         of_machine = {
             "feature_dim": machine.feature_dim,
             "num_factors": machine.num_factors,
@@ -50,9 +55,7 @@ class Model:
         for name, value in of_machine.items():
             stated = self._training_parameters.setdefault(name, str(value))
             if str(stated) != str(value):
-                raise ArtifactError(
-                    f"training parameter {name} is {stated!r}, but the machine's is {value!r}"
-                )
+                raise ArtifactError(f"training parameter {name} is {stated!r}, but the machine's is {value!r}")
 
     @property
     def machine(self) -> FactorizationMachine:

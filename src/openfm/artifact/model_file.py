@@ -76,9 +76,7 @@ def read_model_file(source: IO[bytes]) -> ModelFile:
                 symbol=_read_json(archive, members[_SYMBOL]),
                 arrays=_read_params(archive, members[_PARAMS]),
                 extras={
-                    name: _read_extra(archive, info)
-                    for name, info in members.items()
-                    if name.startswith(EXTRAS_PREFIX)
+                    name: _read_extra(archive, info) for name, info in members.items() if name.startswith(EXTRAS_PREFIX)
                 },
             )
     except ArtifactError:
@@ -126,10 +124,7 @@ def _check_magic(start: bytes) -> None:
             "it is a bare MXNet file of arrays, such as Amazon's k-means and PCA write, not a "
             "Factorization Machine: that is a zip of meta.json, symbol.json and params"
         )
-    raise ArtifactError(
-        "it is neither a model.tar.gz nor a model_algo-1 (a zip of meta.json, symbol.json and "
-        "params)"
-    )
+    raise ArtifactError("it is neither a model.tar.gz nor a model_algo-1 (a zip of meta.json, symbol.json and params)")
 
 
 def _checked_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
@@ -160,17 +155,13 @@ def _check_member(info: zipfile.ZipInfo, size: int) -> None:
     limit = info.compress_size if stored else unpacked_limit(info.compress_size)
     if info.header_offset + info.compress_size > size or info.file_size > limit:
         raise ArtifactError(
-            f"its member {name!r} claims {info.file_size} bytes ({info.compress_size} packed) in a "
-            f"file of {size}"
+            f"its member {name!r} claims {info.file_size} bytes ({info.compress_size} packed) in a file of {size}"
         )
 
 
 def _read_json(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     if info.file_size > MAX_JSON_BYTES:
-        raise ArtifactError(
-            f"its {info.filename} is {info.file_size} bytes long; at most {MAX_JSON_BYTES} can be "
-            "read"
-        )
+        raise ArtifactError(f"its {info.filename} is {info.file_size} bytes long; at most {MAX_JSON_BYTES} can be read")
     return archive.read(info)
 
 

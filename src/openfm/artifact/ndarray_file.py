@@ -36,9 +36,7 @@ LIST_MAGIC = 0x112
 """The first eight bytes of a file of arrays."""
 
 _MAGIC_V2 = 0xF993FAC9
-_MAGIC_V3 = (
-    0xF993FACA  # the same layout; MXNet writes it where NumPy's rules for shapes are switched on
-)
+_MAGIC_V3 = 0xF993FACA  # the same layout; MXNet writes it where NumPy's rules for shapes are switched on
 _DENSE, _ROW_SPARSE = 0, 1
 _CPU = (1, 0)
 _FLOAT32, _INT64 = 0, 6
@@ -92,9 +90,7 @@ class StoredArray:
             return values
         needed = math.prod(self.shape) * values.itemsize
         if needed > unpacked_limit(values.nbytes):
-            raise ArtifactError(
-                f"it stores {values.nbytes} bytes of rows for {needed} bytes of array"
-            )
+            raise ArtifactError(f"it stores {values.nbytes} bytes of rows for {needed} bytes of array")
         whole = np.zeros(self.shape, dtype=np.float32)
         whole[self.row_ids] = values
         return whole
@@ -120,9 +116,7 @@ def read_arrays(stream: IO[bytes], size: int) -> dict[str, StoredArray]:
     source.unpack("<Q", "its reserved word")
     count = source.unpack("<Q", "its number of arrays")
     if count > _MAX_ARRAYS:
-        raise ArtifactError(
-            f"params claims to hold {count} arrays; a Factorization Machine has three"
-        )
+        raise ArtifactError(f"params claims to hold {count} arrays; a Factorization Machine has three")
     arrays = [_read_array(source, f"array {index}") for index in range(count)]
     names = _read_names(source, count)
     if source.remaining:
@@ -171,9 +165,7 @@ def _shape(shape: tuple[int, ...]) -> bytes:
 
 def _names(arrays: Mapping[str, StoredArray]) -> bytes:
     encoded = [name.encode() for name in arrays]
-    return struct.pack("<Q", len(encoded)) + b"".join(
-        struct.pack("<Q", len(name)) + name for name in encoded
-    )
+    return struct.pack("<Q", len(encoded)) + b"".join(struct.pack("<Q", len(name)) + name for name in encoded)
 
 
 def _bytes_of(array: npt.NDArray[Any]) -> memoryview:
@@ -200,9 +192,7 @@ class _Source:
         """An array of its own memory, filled from the stream."""
         size = math.prod(shape) * dtype.itemsize
         if size > self.remaining:
-            raise ArtifactError(
-                f"params ends early: {what} takes {size} bytes and {self.remaining} are left"
-            )
+            raise ArtifactError(f"params ends early: {what} takes {size} bytes and {self.remaining} are left")
         out = np.empty(shape, dtype=dtype)
         self.remaining -= size
         self._fill(_bytes_of(out), what)
@@ -223,14 +213,11 @@ def _read_array(source: _Source, what: str) -> StoredArray:
     magic = source.unpack("<I", f"{what}'s version")
     if magic not in (_MAGIC_V2, _MAGIC_V3):
         raise ArtifactError(
-            f"params: {what} begins with {magic:#010x}; only MXNet's version 2 ({_MAGIC_V2:#010x}) "
-            "can be read"
+            f"params: {what} begins with {magic:#010x}; only MXNet's version 2 ({_MAGIC_V2:#010x}) can be read"
         )
     storage = source.unpack("<i", f"{what}'s storage type")
     if storage not in (_DENSE, _ROW_SPARSE):
-        raise ArtifactError(
-            f"params: {what} has storage type {storage}, neither dense nor row_sparse"
-        )
+        raise ArtifactError(f"params: {what} has storage type {storage}, neither dense nor row_sparse")
     stored_shape = _read_shape(source, f"{what}'s stored shape") if storage == _ROW_SPARSE else None
     shape = _read_shape(source, f"{what}'s shape")
     source.take(8, f"{what}'s device")
@@ -254,9 +241,7 @@ def _read_array(source: _Source, what: str) -> StoredArray:
 def _read_shape(source: _Source, what: str) -> tuple[int, ...]:
     dimensions = source.unpack("<I", what)
     if not 1 <= dimensions <= _MAX_DIMENSIONS:
-        raise ArtifactError(
-            f"params: {what} has {dimensions} dimensions; 1 to {_MAX_DIMENSIONS} can be read"
-        )
+        raise ArtifactError(f"params: {what} has {dimensions} dimensions; 1 to {_MAX_DIMENSIONS} can be read")
     shape = struct.unpack(f"<{dimensions}q", source.take(8 * dimensions, what))
     if min(shape) < 0:
         raise ArtifactError(f"params: {what} is {shape}; no dimension may be negative")

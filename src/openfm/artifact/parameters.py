@@ -119,10 +119,7 @@ def _is_transposed(name: str, shape: tuple[int, ...], graph: Graph, shapes: _Sha
         return shape == (shapes.num_factors, shapes.feature_dim)
     transposed = graph.is_transposed(name.removeprefix("arg:"))
     if transposed is None:
-        raise ArtifactError(
-            f"{name} has shape {shape}, and its graph does not tell which of the two is the "
-            "features"
-        )
+        raise ArtifactError(f"{name} has shape {shape}, and its graph does not tell which of the two is the features")
     return transposed
 
 
@@ -132,17 +129,12 @@ def _finite(name: str, array: StoredArray) -> npt.NDArray[np.float32]:
     except ArtifactError as error:
         raise ArtifactError(f"{name} of shape {array.shape} cannot be read: {error}") from error
     flat = values.reshape(-1)
-    for start in range(
-        0, len(flat), _CHUNK
-    ):  # in pieces, so that no mask of the whole array is made
+    for start in range(0, len(flat), _CHUNK):  # in pieces, so that no mask of the whole array is made
         finite = np.isfinite(flat[start : start + _CHUNK])
         if not finite.all():
             index = start + int(np.argmin(finite))
             position = tuple(int(i) for i in np.unravel_index(index, values.shape))
-            raise ArtifactError(
-                f"{name} holds {flat[index]} at {position}; every parameter must be a finite "
-                "float32"
-            )
+            raise ArtifactError(f"{name} holds {flat[index]} at {position}; every parameter must be a finite float32")
     return values
 
 

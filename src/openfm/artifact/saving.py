@@ -57,9 +57,7 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> Path:
             else:
                 write_model_file(destination, content)
     except OSError as error:
-        raise PlatformError(
-            f"cannot write the model to {target}: {error.strerror or error}"
-        ) from error
+        raise PlatformError(f"cannot write the model to {target}: {error.strerror or error}") from error
     return target
 
 

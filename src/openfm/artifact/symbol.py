@@ -162,8 +162,7 @@ def _initializer(group: str, parameters: Mapping[str, str | int]) -> str:
         value = {"value": _number(parameters, f"{group}_init_value", 0.0)}
     else:
         raise ArtifactError(
-            f"training parameter {group}_init_method is {method!r}; expected normal, uniform or "
-            "constant"
+            f"training parameter {group}_init_method is {method!r}; expected normal, uniform or constant"
         )
     return json.dumps([method, value])
 
