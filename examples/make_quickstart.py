@@ -77,10 +77,7 @@ def one_hot(ratings: list[tuple[int, int, int]]) -> tuple[csr_matrix, np.ndarray
 
 def make_request(viewer: int, films: list[int]) -> str:
     """A request to ``/invocations``: how would this viewer rate these films? One to a line."""
-    one_hot_rows = [
-        {"keys": [viewer, VIEWERS + film], "shape": [FEATURE_DIM], "values": [1, 1]}
-        for film in films
-    ]
+    one_hot_rows = [{"keys": [viewer, VIEWERS + film], "shape": [FEATURE_DIM], "values": [1, 1]} for film in films]
     lines = [json.dumps({"data": {"features": features}}) for features in one_hot_rows]
     return '{"instances": [\n' + ",\n".join(lines) + "\n]}\n"
 

@@ -33,9 +33,7 @@ def test_it_is_small() -> None:
 
 def rmse_after_training(folder: Path, **hyperparameters: str) -> float:
     shutil.copytree(QUICKSTART / "input", folder / "input")
-    (folder / "input" / "config" / "hyperparameters.json").write_text(
-        json.dumps(HYPERPARAMETERS | hyperparameters)
-    )
+    (folder / "input" / "config" / "hyperparameters.json").write_text(json.dumps(HYPERPARAMETERS | hyperparameters))
     environment = os.environ | {"SAGEMAKER_BASE_DIR": str(folder)}
     log = subprocess.check_output([OPENFM, "train"], env=environment, text=True)
     found = re.search(r"#quality_metric: host=\S+, test rmse <loss>=(\S+)", log)

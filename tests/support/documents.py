@@ -3,12 +3,12 @@
 A fenced block is run if its language is ``python`` or ``bash``. A comment in the line before says
 more about it, and does not show on the page:
 
-``<!-- server -->``         a command that serves until the next such block, or the document's end
-``<!-- docker -->``         needs Docker and the image; run by .ci/run
-``<!-- docker server -->``  both
-``<!-- wheel -->``          needs the wheel that ``make wheel`` has built; run by .ci/run
-``<!-- ci -->``             commands that .ci/run itself runs, line by line
-``<!-- answer -->``         not a command, but what the block before has printed
+``<!-- server -->``  a command that serves until the next such block, or the document's end
+``<!-- answer -->``  no command, but what the block before prints
+``<!-- docker -->``  needs Docker and the image
+``<!-- ci -->``      commands that .ci/run itself runs, line by line
+
+Two words may stand in one comment, such as ``docker server``.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class Block:
 
     @property
     def needs(self) -> str:
-        """What must be there to run it: ``docker``, ``wheel``, ``ci`` or nothing."""
-        return next((word for word in ("docker", "wheel", "ci") if word in self.hint.split()), "")
+        """What must be there to run it: ``docker``, ``ci`` or nothing."""
+        return next((word for word in ("docker", "ci") if self.has(word)), "")
 
-    @property
-    def is_server(self) -> bool:
-        return "server" in self.hint.split()
+    def has(self, word: str) -> bool:
+        """Whether the hint says this."""
+        return word in self.hint.split()
 
 
 def blocks_of(document: Path) -> list[Block]:
@@ -86,9 +86,7 @@ def blocks_of(document: Path) -> list[Block]:
 
 def copy_repository(destination: Path) -> None:
     """Copy what a clone would hold: the files that git knows, as they are now."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    )
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     for name in filter(None, listed.stdout.split("\0")):
         if (REPOSITORY / name).exists():
             (destination / name).parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +129,8 @@ def serving(code: str, folder: Path, port: int) -> Iterator[None]:
             time.sleep(0.1)
         yield
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(timeout=60)
 
 
