@@ -1,0 +1,59 @@
+"""What only a server in this process can show; tests/contract/test_serve.py starts real ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from openfm.errors import PlatformError
+from openfm.serving import server
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_bug_is_logged_with_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    def fail(_: Path) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(server, "find_model", fail)
+
+    assert server.main({"SAGEMAKER_BASE_DIR": str(tmp_path)}) == 1
+    (record,) = caplog.records
+    assert record.getMessage().startswith("AlgorithmError: ")
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+def test_an_error_gives_its_own_exit_code(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    def fail(_: Path) -> None:
+        raise PlatformError("no memory left")
+
+    monkeypatch.setattr(server, "find_model", fail)
+
+    assert server.main({"SAGEMAKER_BASE_DIR": str(tmp_path)}) == 3
+    assert [record.getMessage() for record in caplog.records] == ["PlatformError: no memory left"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_model_loads_ends_it_gracefully(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(server, "find_model", lambda _: os.kill(os.getpid(), number))
+
+    with pytest.raises(SystemExit) as caught:
+        server.main({"SAGEMAKER_BASE_DIR": str(tmp_path)})
+    assert caught.value.code == 0
