@@ -474,6 +474,7 @@ def test_no_model_gets_one_sentence(tmp_path: Path) -> None:
     assert result.stderr.count("\n") == 1
     assert "ClientError: " in result.stderr
     assert str(tmp_path / "nothing-mounted" / "model") in result.stderr
+    assert "Mount a folder that holds model_algo-1 or model.tar.gz there" in result.stderr
 
 
 def test_a_broken_model_gets_one_sentence(tmp_path: Path) -> None:

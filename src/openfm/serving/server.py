@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -19,7 +20,7 @@ from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 from openfm.artifact import find_model, load_model
 from openfm.contract.environment import available_cpus
 from openfm.contract.paths import ContractPaths
-from openfm.errors import AlgorithmError, CustomerError, OpenFMError
+from openfm.errors import AlgorithmError, ArtifactError, CustomerError, OpenFMError
 from openfm.serving.app import create_app
 from openfm.serving.predictor import Predictor
 from openfm.serving.settings import ServingSettings
@@ -66,7 +67,7 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
 
 def _serve(environ: Mapping[str, str]) -> int:
     settings = ServingSettings.from_environ(environ)
-    path = find_model(ContractPaths.from_environ(environ).model)
+    path = _find_model(ContractPaths.from_environ(environ))
     machine = load_model(path).machine
     listener = _listen(settings.host, settings.port)
     options = _gunicorn_options(settings, listener)
@@ -85,6 +86,17 @@ def _serve(environ: Mapping[str, str]) -> int:
     except SystemExit as stop:  # The way in which gunicorn ends, in its master and in its workers.
         return stop.code if isinstance(stop.code, int) else 0
     return 0
+
+
+def _find_model(paths: ContractPaths) -> Path:
+    try:
+        return find_model(paths.model)
+    except ArtifactError as error:
+        raise ArtifactError(
+            f"There is no model to serve: {error}. Mount a folder that holds model_algo-1 or "
+            "model.tar.gz there (docker run -v /path/to/folder:/opt/ml/model ...), or name the "
+            "folder above model/ in SAGEMAKER_BASE_DIR when you serve outside a container."
+        ) from error
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]
