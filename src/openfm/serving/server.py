@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import runpy
 import signal
 import socket
@@ -36,7 +35,7 @@ GRACEFUL_SECONDS = 5
 logger = logging.getLogger(__name__)
 
 
-def main(environ: Mapping[str, str] = os.environ) -> int:
+def main(environ: Mapping[str, str]) -> int:
     """Serve the model of ``/opt/ml/model`` until SIGTERM or SIGINT.
 
     Args:
