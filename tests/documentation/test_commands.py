@@ -15,6 +15,7 @@ from support.documents import (
     Block,
     blocks_of,
     copy_repository,
+    needs_curl,
     run_bash,
     serving,
 )
@@ -54,6 +55,7 @@ def run(document: Path, blocks: list[Block], clone: Path, port: int) -> None:
                 printed = run_bash(block.code, clone, port)
 
 
+@needs_curl
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_blocks_run(document: Path, clone: Path, port: int) -> None:
     run(document, [block for block in blocks_of(document) if not block.needs], clone, port)

@@ -11,7 +11,7 @@ import pytest
 import mnist_demo
 from datasets import Split
 from mnist_demo import AMAZON, DemoError, DockerImage, InstalledCommand, evaluate
-from support.documents import run_bash, serving
+from support.documents import needs_curl, run_bash, serving
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def small_demo(mnist: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return tmp_path
 
 
+@needs_curl
 def test_demo_runs_and_its_last_commands_score_a_digit(small_demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mnist_demo.run(InstalledCommand())
     printed = capsys.readouterr().out

@@ -26,24 +26,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 __all__ = [
     "DOCUMENTS",
     "REPOSITORY",
     "Block",
     "blocks_of",
     "copy_repository",
+    "needs_curl",
     "run_bash",
     "serving",
 ]
 
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="the commands need curl")
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-DOCUMENTS = [
-    path.relative_to(REPOSITORY)
-    for path in (
-        REPOSITORY / "README.md",
-        *sorted((REPOSITORY / "docs").glob("*.md")),
-    )
-]
+DOCUMENTS = [Path("README.md"), *(path.relative_to(REPOSITORY) for path in sorted((REPOSITORY / "docs").glob("*.md")))]
 _BLOCK = re.compile(
     r"^(?:<!-- (?P<hint>[a-z ]+) -->\n)?```(?P<language>[a-z]*)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,

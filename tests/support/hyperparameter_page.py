@@ -35,9 +35,7 @@ def tables() -> str:
 
 
 def _section(title: str, declarations: list[Declaration]) -> str:
-    rows = [
-        f"| `{d.name}` | {_values(d.kind)} | {_default(d)} | {_meaning(d)} |" for d in declarations
-    ]
+    rows = [f"| `{d.name}` | {_values(d.kind)} | {_default(d)} | {_meaning(d)} |" for d in declarations]
     head = ["| name | values | default | meaning |", "| --- | --- | --- | --- |"]
     return "\n".join([f"## {title}", "", *head, *rows, ""])
 
