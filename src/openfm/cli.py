@@ -45,6 +45,12 @@ def serve() -> None:
     Example:
       SAGEMAKER_BASE_DIR=examples/quickstart openfm serve
     """
-    from openfm.serving.server import main as run
+    try:
+        from openfm.serving.server import main as run
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"The server needs the package '{error.name}', which is not installed. Install it with "
+            "pip install 'openfm[serve]'."
+        ) from error
 
     sys.exit(run(os.environ))
