@@ -1,9 +1,11 @@
 """openfm's own environment variables, and how many CPUs this process may use.
 
-==================  =============================================================================
-OPENFM_STRICT       1 or true: refuse hyperparameters that Amazon's container does not know
-OPENFM_NUM_THREADS  number of threads; unset, empty or ``auto``: the CPUs that the process may use
-==================  =============================================================================
+=========================  ======================================================================
+OPENFM_STRICT              1 or true: refuse hyperparameters that Amazon's container does not know
+OPENFM_NUM_THREADS         number of threads; unset, empty or ``auto``: the CPUs that the process
+                           may use
+OPENFM_CHECKPOINT_SECONDS  seconds between checkpoints within an epoch, 60 if unset or empty
+=========================  ======================================================================
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ __all__ = ["Environment", "available_cpus"]
 
 MAX_THREADS = 1024
 
+DEFAULT_CHECKPOINT_SECONDS = 60.0
+
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _PROCESS_CGROUPS = Path("/proc/self/cgroup")
 
@@ -33,10 +37,12 @@ class Environment:
     Attributes:
         strict: whether hyperparameters of openfm's own are refused.
         num_threads: how many threads may compute.
+        checkpoint_seconds: how long an epoch is trained before the next checkpoint, above 0.
     """
 
     strict: bool
     num_threads: int
+    checkpoint_seconds: float = DEFAULT_CHECKPOINT_SECONDS
 
     @classmethod
     def read(
@@ -54,6 +60,8 @@ class Environment:
         return cls(
             strict=_flag(environ, "OPENFM_STRICT"),
             num_threads=_threads(environ, "OPENFM_NUM_THREADS") or (cpus or available_cpus)(),
+            checkpoint_seconds=_seconds(environ, "OPENFM_CHECKPOINT_SECONDS")
+            or DEFAULT_CHECKPOINT_SECONDS,
         )
 
 
@@ -99,6 +107,18 @@ def _threads(environ: Mapping[str, str], key: str) -> int | None:
     raise CustomerError(
         f"The environment variable {key} is '{environ[key]}', but it takes a whole number from 1 "
         f"to {MAX_THREADS}. Leave it unset to use all CPUs that the process may use."
+    )
+
+
+def _seconds(environ: Mapping[str, str], key: str) -> float | None:
+    value = environ.get(key, "").strip()
+    if not value:
+        return None
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value) and (seconds := float(value)) > 0:
+        return seconds
+    raise CustomerError(
+        f"The environment variable {key} is '{environ[key]}', but it takes a number of seconds "
+        f"above 0, such as {DEFAULT_CHECKPOINT_SECONDS:g}. Correct it, or leave it unset."
     )
 
 

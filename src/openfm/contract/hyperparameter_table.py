@@ -231,6 +231,15 @@ class HyperparameterTable(BaseModel):
         "to dense records, which ignores the documented rates, decays and initial values.",
         default="documented",
     )
+    early_stopping_patience: Annotated[int | None, _POSITIVE, _OURS] = _field(
+        "Training ends after so many epochs in a row that did not lower the loss on the channel "
+        "'validation', and the model is that of the best epoch. Not given: all epochs are trained."
+    )
+    early_stopping_tolerance: Annotated[float, _NOT_NEGATIVE, _OURS] = _field(
+        "An epoch counts as better only if it lowers the loss on the channel 'validation' by more "
+        "than this share of the lowest so far; 0.01 is one percent.",
+        default="0",
+    )
 
 
 @dataclass(frozen=True, slots=True)

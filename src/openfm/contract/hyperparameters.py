@@ -135,6 +135,10 @@ class Hyperparameters(HyperparameterTable):
             remarks.append(
                 f"clip_gradient {self.clip_gradient!r} is negative: gradients are not clipped."
             )
+        if "early_stopping_tolerance" in self._given and self.early_stopping_patience is None:
+            remarks.append(
+                "early_stopping_tolerance has no effect: early_stopping_patience is not given."
+            )
         return remarks
 
     def _settings(

@@ -31,8 +31,19 @@ def test_num_threads(value: str, threads: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "seconds"), [("", 60.0), ("1", 1.0), ("0.25", 0.25), (" 3600 ", 3600.0)]
+)
+def test_checkpoint_seconds(value: str, seconds: float) -> None:
+    assert Environment.read({"OPENFM_CHECKPOINT_SECONDS": value}).checkpoint_seconds == seconds
+
+
+@pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("OPENFM_CHECKPOINT_SECONDS", "0"),
+        ("OPENFM_CHECKPOINT_SECONDS", "-1"),
+        ("OPENFM_CHECKPOINT_SECONDS", "nan"),
+        ("OPENFM_CHECKPOINT_SECONDS", "1e9"),
         ("OPENFM_STRICT", "yes"),
         ("OPENFM_NUM_THREADS", "0"),
         ("OPENFM_NUM_THREADS", "-1"),

@@ -174,6 +174,29 @@ def test_remarks_name_what_has_no_effect() -> None:
     ]
 
 
+def test_early_stopping_is_off_by_default() -> None:
+    assert parse().early_stopping_patience is None
+    assert parse().early_stopping_tolerance == 0.0
+    parsed = parse(early_stopping_patience="3", early_stopping_tolerance="0.01")
+    assert (parsed.early_stopping_patience, parsed.early_stopping_tolerance) == (3, 0.01)
+    assert parsed.remarks() == []
+
+
+def test_a_tolerance_without_patience_gets_a_remark() -> None:
+    assert parse(early_stopping_tolerance="0.01").remarks() == [
+        "early_stopping_tolerance has no effect: early_stopping_patience is not given."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("early_stopping_patience", "0"), ("early_stopping_tolerance", "-0.1")],
+)
+def test_early_stopping_is_within_its_range(name: str, value: str) -> None:
+    with pytest.raises(HyperparameterError, match=f"'{value}' is not valid for the '{name}'"):
+        parse(**{name: value})
+
+
 def test_constant_factors_get_a_remark() -> None:
     (remark,) = parse(factors_init_method="constant", factors_init_value="0.1").remarks()
     assert "learns no more than with one factor" in remark
@@ -219,7 +242,7 @@ def test_amazon_dense_settings_honour_the_hidden_factors() -> None:
 
 def test_every_declaration_is_complete() -> None:
     names = [declaration.name for declaration in DECLARATIONS]
-    assert len(names) == len(set(names)) == 42
+    assert len(names) == len(set(names)) == 44
     for declaration in DECLARATIONS:
         assert declaration.description.endswith((".", ")")), declaration.name
         if declaration.default is not None:
@@ -230,7 +253,13 @@ def test_every_declaration_is_complete() -> None:
 
 def test_declarations_by_origin() -> None:
     ours = [d.name for d in DECLARATIONS if d.traits.origin == "openfm"]
-    assert ours == ["seed", "shuffle", "dense_network"]
+    assert ours == [
+        "seed",
+        "shuffle",
+        "dense_network",
+        "early_stopping_patience",
+        "early_stopping_tolerance",
+    ]
     required = [d.name for d in DECLARATIONS if d.required]
     assert required == ["feature_dim", "num_factors", "predictor_type"]
     undocumented = {d.name for d in DECLARATIONS if not d.traits.documented}
