@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,10 @@ from openfm.fm.settings import GroupSettings, TrainingSettings
 from openfm.native import _core
 from openfm.native._core import BatchBlock
 
-__all__ = ["BatchBlock", "Trainer", "initial_machine"]
+__all__ = ["BatchBlock", "ByGroup", "Trainer", "TrainerState", "initial_machine"]
+
+ByGroup = tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]
+"""A value for the bias, the linear weights and the factors."""
 
 # What the bits of the native trainer's answer stand for, and the hyperparameters that govern it.
 _NOT_FINITE: Final = (
@@ -25,6 +29,22 @@ _NOT_FINITE: Final = (
     (4, "the factors (factors_lr, factors_wd)"),
     (8, "the training metric"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerState:
+    """All that a trainer goes on from.
+
+    Attributes:
+        step: Adam's t, the number of batches done.
+        parameters: w0, w (D,) and V (D, k); arrays are float32.
+        means, variances: Adam's first and second moments of them, in the same shapes.
+    """
+
+    step: int
+    parameters: ByGroup
+    means: ByGroup
+    variances: ByGroup
 
 
 class Trainer:
@@ -81,13 +101,14 @@ class Trainer:
         return self._indexer.index(rows.indptr, rows.indices, rows.values, labels)
 
     def train(
-        self, block: BatchBlock, *, epoch: int = 0, first_batch: int = 0
+        self, block: BatchBlock, begin: int = 0, end: int | None = None, *, epoch: int = 0, first_batch: int = 0
     ) -> npt.NDArray[np.float64]:
-        """Train on all batches of a block, in order.
+        """Train on batches of a block, in order.
 
         Args:
             block: what :meth:`batches` gave.
-            epoch, first_batch: where the block stands, for the error's text.
+            begin, end: which of its batches; ``end`` is exclusive, None: to the last.
+            epoch, first_batch: where batch ``begin`` stands, for the error's text.
 
         Returns:
             float64, shape (batches, 5): each batch's sums for :meth:`RunningMetrics.add_sums`, of predictions made
@@ -96,7 +117,7 @@ class Trainer:
         Raises:
             TrainingDivergedError: a parameter or a metric is no longer finite after a batch.
         """
-        sums, not_finite = self._native.train(block, 0, block.batches)
+        sums, not_finite = self._native.train(block, begin, block.batches if end is None else end)
         if not_finite:
             self._raise_diverged(not_finite, epoch, first_batch + len(sums) - 1)
         return sums
@@ -105,6 +126,20 @@ class Trainer:
         """The machine as trained so far (a copy)."""
         bias, linear, factors = self._native.parameters()
         return FactorizationMachine(bias, linear, factors, self._settings.predictor_type)
+
+    def state(self) -> TrainerState:
+        """Everything that training goes on from (copies)."""
+        native = self._native
+        return TrainerState(native.step, native.parameters(), native.means(), native.variances())
+
+    def restore(self, state: TrainerState) -> None:
+        """Go on from a state, as the trainer that gave it would.
+
+        Raises:
+            ValueError: the arrays do not have this trainer's shapes.
+        """
+        self._native.set_parameters(*state.parameters)
+        self._native.set_optimizer(state.step, state.means, state.variances)
 
     def _raise_diverged(self, not_finite: int, epoch: int, batch: int) -> None:
         names = [name for bit, name in _NOT_FINITE if not_finite & bit]

@@ -45,21 +45,39 @@ Table::Table(int64_t feature_dim, int64_t num_factors, bool moments)
     view_.records = memory_.get();
 }
 
-void Table::set(const float* linear, const float* factors, const Kernels& kernels) {
-    for (int64_t f = 0; f < feature_dim_; ++f) {
-        float* record = view_.record(f);
-        std::memset(record, 0, static_cast<size_t>(view_.stride) * sizeof(float));
-        std::memcpy(record, factors + f * num_factors_, static_cast<size_t>(num_factors_) * sizeof(float));
-        record[view_.scalars() + FactorTable::kWeight] = linear[f];
+Table::Places Table::places(Part part) const {
+    switch (part) {
+        case kMeans: return {view_.scalars() + FactorTable::kWeightMean, view_.means()};
+        case kVariances: return {view_.scalars() + FactorTable::kWeightVariance, view_.variances()};
+        default: return {view_.scalars() + FactorTable::kWeight, 0};
     }
-    kernels.refresh_norms(view_, 0, feature_dim_);
 }
 
-void Table::get(float* linear, float* factors) const {
+void Table::set(Part part, const float* linear, const float* factors) {
+    const Places at = places(part);
+    for (int64_t f = 0; f < feature_dim_; ++f) {
+        float* record = view_.record(f);
+        record[at.linear] = linear[f];
+        std::memcpy(record + at.factors, factors + f * num_factors_, static_cast<size_t>(num_factors_) * sizeof(float));
+    }
+}
+
+void Table::get(Part part, float* linear, float* factors) const {
+    const Places at = places(part);
     for (int64_t f = 0; f < feature_dim_; ++f) {
         const float* record = view_.record(f);
-        std::memcpy(factors + f * num_factors_, record, static_cast<size_t>(num_factors_) * sizeof(float));
-        linear[f] = record[view_.scalars() + FactorTable::kWeight];
+        linear[f] = record[at.linear];
+        std::memcpy(factors + f * num_factors_, record + at.factors, static_cast<size_t>(num_factors_) * sizeof(float));
+    }
+}
+
+void Table::clear_moments() {
+    const size_t moments = static_cast<size_t>(view_.vectors) * kLanes * 2 * sizeof(float);
+    for (int64_t f = 0; f < feature_dim_; ++f) {
+        float* record = view_.record(f);
+        record[view_.scalars() + FactorTable::kWeightMean] = 0;
+        record[view_.scalars() + FactorTable::kWeightVariance] = 0;
+        std::memset(record + view_.means(), 0, moments);
     }
 }
 
@@ -87,15 +105,32 @@ Trainer::Trainer(int64_t feature_dim, int64_t num_factors, const TrainerOptions&
       row_sums_(options.batch_size * table_.view().vectors * kLanes) {}
 
 void Trainer::set_parameters(float bias, const float* linear, const float* factors) {
-    table_.set(linear, factors, kernels_);
-    bias_ = bias;
-    bias_mean_ = bias_variance_ = 0;
+    table_.set(Table::kParameters, linear, factors);
+    table_.refresh_norms(kernels_);
+    table_.clear_moments();
+    bias_ = {bias, 0, 0};
     step_ = 0;
     beta1_power_ = beta2_power_ = 1;
 }
 
-// lr_t = lr * sqrt(1 - beta2^t) / (1 - beta1^t), in double, rounded once. The powers are products, not std::pow, whose
-// last bit differs between C libraries.
+void Trainer::set_optimizer(int64_t step, const Bias& bias, const float* linear_means, const float* linear_variances,
+                            const float* factor_means, const float* factor_variances) {
+    table_.set(Table::kMeans, linear_means, factor_means);
+    table_.set(Table::kVariances, linear_variances, factor_variances);
+    bias_ = bias;
+    step_ = 0;
+    beta1_power_ = beta2_power_ = 1;
+    while (step_ < step) advance();
+}
+
+// The powers are products, not std::pow, whose last bit differs between C libraries.
+void Trainer::advance() {
+    beta1_power_ *= 0.9;
+    beta2_power_ *= 0.999;
+    ++step_;
+}
+
+// lr_t = lr * sqrt(1 - beta2^t) / (1 - beta1^t), in double, rounded once.
 AdamStep Trainer::adam_step(const GroupRates& rates) const {
     const double rate = rates.learning_rate * std::sqrt(1.0 - beta2_power_) / (1.0 - beta1_power_);
     return {static_cast<float>(rate),           static_cast<float>(rates.weight_decay),
@@ -122,9 +157,7 @@ Trainer::Outcome Trainer::train(const RowsView& rows, const float* labels, int64
     int64_t done = 0;
     bool stop = false;
     const auto next_batch = [&] {
-        beta1_power_ *= 0.9;
-        beta2_power_ *= 0.999;
-        ++step_;
+        advance();
         const int64_t number = first + done, row = number * options_.batch_size;
         const int64_t real = std::min(options_.batch_size, count - row);
         const RowResults results{prediction_.get(), gradient_.get(), loss_.get(), row_sums_.get()};
@@ -158,7 +191,7 @@ void Trainer::train_batch(const Batch& batch, int member, int members, Barrier& 
     const int64_t blocks = (options_.batch_size + kLanes - 1) / kLanes;
     const int64_t begin = blocks * member / members * kLanes;
     const int64_t end = std::min(options_.batch_size, blocks * (member + 1) / members * kLanes);
-    kernels_.forward(table_.view(), bias_, options_.loss, batch.rows, batch.labels, batch.first_row, batch.real_rows,
+    kernels_.forward(table_.view(), bias_.parameter, options_.loss, batch.rows, batch.labels, batch.first_row, batch.real_rows,
                      begin, end, batch.results);
     barrier.wait();
     const uint32_t bad = update(batch, member, members);
@@ -200,8 +233,8 @@ void Trainer::finish_batch(const Batch& batch, BatchSums& sums) {
                     gradient);
     uint32_t bad = kFiniteAll;
     const AdamStep step = adam_step(options_.bias);
-    if (step.enabled) adam(step, static_cast<float>(gradient), bias_, bias_mean_, bias_variance_);
-    if (!std::isfinite(bias_)) bad |= kBadBias;
+    if (step.enabled) adam(step, static_cast<float>(gradient), bias_.parameter, bias_.mean, bias_.variance);
+    if (!std::isfinite(bias_.parameter)) bad |= kBadBias;
     for (const double field : sums.fields)
         if (!std::isfinite(field)) bad |= kBadMetric;
     if (bad != kFiniteAll) bad_.fetch_or(bad, std::memory_order_relaxed);

@@ -21,14 +21,28 @@ public:
     int64_t feature_dim() const { return feature_dim_; }
     int64_t num_factors() const { return num_factors_; }
 
-    // Sets w (feature_dim) and V (feature_dim x num_factors), moments to zero, q from V.
-    void set(const float* linear, const float* factors, const Kernels& kernels);
-    void get(float* linear, float* factors) const;
+    // What a record holds of a feature: the parameters, or Adam's first or second moments of them.
+    enum Part { kParameters, kMeans, kVariances };
+
+    // Copies one part of all records from or to arrays: of w (feature_dim) and of V (feature_dim x num_factors).
+    void set(Part part, const float* linear, const float* factors);
+    void get(Part part, float* linear, float* factors) const;
+
+    // Forgets Adam's moments.
+    void clear_moments();
+
+    // To be called when V was set.
+    void refresh_norms(const Kernels& kernels) { kernels.refresh_norms(view_, 0, feature_dim_); }
 
 private:
     struct Free {
         void operator()(float* p) const { std::free(p); }
     };
+    struct Places {
+        int64_t linear, factors;  // offsets within a record
+    };
+    Places places(Part part) const;
+
     int64_t feature_dim_, num_factors_;
     std::unique_ptr<float, Free> memory_;
     FactorTable view_;
@@ -62,12 +76,21 @@ public:
     Trainer(int64_t feature_dim, int64_t num_factors, const TrainerOptions& options, const Kernels& kernels);
 
     const Table& table() const { return table_; }
-    float bias() const { return bias_; }
     int64_t batch_size() const { return options_.batch_size; }
+
+    // w0 and Adam's moments of it.
+    struct Bias {
+        float parameter = 0, mean = 0, variance = 0;
+    };
+    const Bias& bias() const { return bias_; }
     int64_t step() const { return step_; }
 
     // Sets w0, w and V; the optimiser starts afresh.
     void set_parameters(float bias, const float* linear, const float* factors);
+
+    // Sets Adam's moments of w and V, and all that is not in the table; goes on as if `step` batches were done.
+    void set_optimizer(int64_t step, const Bias& bias, const float* linear_means, const float* linear_variances,
+                       const float* factor_means, const float* factor_variances);
 
     // Trains on batches [first, last) of rows that `index` was built of; sums[b - first] is what batch b gives. Stops
     // after a batch that leaves anything non-finite. Returns the number of batches done and what is not finite.
@@ -83,6 +106,7 @@ private:
     void train_batch(const Batch& batch, int member, int members, Barrier& barrier);
     uint32_t update(const Batch& batch, int member, int members);
     void finish_batch(const Batch& batch, BatchSums& sums);
+    void advance();
     AdamStep adam_step(const GroupRates& rates) const;
     int useful_threads(const BatchIndex& index, int64_t first, int64_t last) const;
 
@@ -90,8 +114,8 @@ private:
     const Kernels& kernels_;
     Table table_;
     ThreadTeam team_;
-    float bias_ = 0, bias_mean_ = 0, bias_variance_ = 0;
-    int64_t step_ = 0;                        // Adam's t: batches done
+    Bias bias_;
+    int64_t step_ = 0;                          // Adam's t: batches done
     double beta1_power_ = 1, beta2_power_ = 1;  // beta^t
     Array<float> prediction_, gradient_, loss_, row_sums_;
     std::atomic<uint32_t> bad_{0};

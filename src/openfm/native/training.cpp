@@ -69,7 +69,8 @@ public:
           table_(static_cast<int64_t>(linear.shape(0)), static_cast<int64_t>(factors.shape(1)), false) {
         if (factors.shape(0) != linear.shape(0)) throw std::invalid_argument("linear and factors differ in length");
         nb::gil_scoped_release release;
-        table_.set(linear.data(), factors.data(), kernels_);
+        table_.set(Table::kParameters, linear.data(), factors.data());
+        table_.refresh_norms(kernels_);
     }
 
     Result<float> score(Vector<int64_t> indptr, Vector<int32_t> indices, Vector<float> values, bool sigmoid,
@@ -147,6 +148,44 @@ Trainer* new_trainer(int64_t feature_dim, int64_t num_factors, bool logistic, in
     return new Trainer(feature_dim, num_factors, options, kernels_named(instruction_set));
 }
 
+// A part of what a trainer holds, of w0, w and V.
+using Part = std::tuple<float, Vector<float>, Matrix<float>>;
+
+void check_shapes(const Table& table, const Vector<float>& linear, const Matrix<float>& factors) {
+    if (static_cast<int64_t>(linear.shape(0)) != table.feature_dim() ||
+        static_cast<int64_t>(factors.shape(0)) != table.feature_dim() ||
+        static_cast<int64_t>(factors.shape(1)) != table.num_factors())
+        throw std::invalid_argument("the arrays do not have the trainer's shapes");
+}
+
+nb::tuple part_of(const Trainer& trainer, Table::Part part, float Trainer::Bias::* bias) {
+    const Table& table = trainer.table();
+    const int64_t d = table.feature_dim(), k = table.num_factors();
+    Array<float> linear(d), factors(d * k);
+    {
+        nb::gil_scoped_release release;
+        table.get(part, linear.get(), factors.get());
+    }
+    return nb::make_tuple(trainer.bias().*bias, to_numpy(std::move(linear), {static_cast<size_t>(d)}),
+                          to_numpy(std::move(factors), {static_cast<size_t>(d), static_cast<size_t>(k)}));
+}
+
+void set_parameters(Trainer& trainer, float bias, Vector<float> linear, Matrix<float> factors) {
+    check_shapes(trainer.table(), linear, factors);
+    nb::gil_scoped_release release;
+    trainer.set_parameters(bias, linear.data(), factors.data());
+}
+
+void set_optimizer(Trainer& trainer, int64_t step, const Part& means, const Part& variances) {
+    const auto& [bias_mean, linear_means, factor_means] = means;
+    const auto& [bias_variance, linear_variances, factor_variances] = variances;
+    check_shapes(trainer.table(), linear_means, factor_means);
+    check_shapes(trainer.table(), linear_variances, factor_variances);
+    nb::gil_scoped_release release;
+    trainer.set_optimizer(step, {trainer.bias().parameter, bias_mean, bias_variance}, linear_means.data(),
+                          linear_variances.data(), factor_means.data(), factor_variances.data());
+}
+
 std::vector<std::string> instruction_sets() {
     std::vector<std::string> names;
     for (const char* name : {"baseline", "avx2", "avx512"})
@@ -177,28 +216,11 @@ void register_training(nb::module_& m) {
         .def(nb::new_(&new_trainer), nb::arg("feature_dim"), nb::arg("num_factors"), nb::arg("logistic"),
              nb::arg("batch_size"), nb::arg("bias"), nb::arg("linear"), nb::arg("factors"), nb::arg("rescale"),
              nb::arg("epsilon"), nb::arg("clip"), nb::arg("threads"), nb::arg("instruction_set") = "")
-        .def(
-            "set_parameters",
-            [](Trainer& trainer, float bias, Vector<float> linear, Matrix<float> factors) {
-                const Table& table = trainer.table();
-                if (static_cast<int64_t>(linear.shape(0)) != table.feature_dim() ||
-                    static_cast<int64_t>(factors.shape(0)) != table.feature_dim() ||
-                    static_cast<int64_t>(factors.shape(1)) != table.num_factors())
-                    throw std::invalid_argument("parameters do not have the trainer's shapes");
-                nb::gil_scoped_release release;
-                trainer.set_parameters(bias, linear.data(), factors.data());
-            },
-            nb::arg("bias"), nb::arg("linear"), nb::arg("factors"))
-        .def("parameters",
-             [](const Trainer& trainer) {
-                 const Table& table = trainer.table();
-                 const int64_t d = table.feature_dim(), k = table.num_factors();
-                 Array<float> linear(d), factors(d * k);
-                 table.get(linear.get(), factors.get());
-                 return nb::make_tuple(
-                     trainer.bias(), to_numpy(std::move(linear), {static_cast<size_t>(d)}),
-                     to_numpy(std::move(factors), {static_cast<size_t>(d), static_cast<size_t>(k)}));
-             })
+        .def("set_parameters", &set_parameters, nb::arg("bias"), nb::arg("linear"), nb::arg("factors"))
+        .def("parameters", [](const Trainer& trainer) { return part_of(trainer, Table::kParameters, &Trainer::Bias::parameter); })
+        .def("means", [](const Trainer& trainer) { return part_of(trainer, Table::kMeans, &Trainer::Bias::mean); })
+        .def("variances", [](const Trainer& trainer) { return part_of(trainer, Table::kVariances, &Trainer::Bias::variance); })
+        .def("set_optimizer", &set_optimizer, nb::arg("step"), nb::arg("means"), nb::arg("variances"))
         .def_prop_ro("step", &Trainer::step)
         .def(
             "train",

@@ -150,6 +150,31 @@ def test_training_goes_on_from_given_parameters(make_settings, data):
     assert train(settings, data, initial=initial)[0].bias != 0.5
 
 
+@pytest.mark.parametrize("factors", [1, 8, 13, 70])
+def test_training_goes_on_from_a_state_as_if_never_stopped(make_settings, data, factors):
+    X, y = data
+    settings = make_settings(num_factors=factors)
+    whole, _ = train(settings, data, epochs=3)
+    first = Trainer(settings)
+    block = first.batches(as_rows(X, 37), y)
+    first.train(block)
+    first.train(block, 0, 4)
+    state = first.state()
+    assert state.step == 11
+    second = Trainer(make_settings(num_factors=factors, seed=9))
+    second.train(block)  # leaves moments that must go
+    second.restore(state)
+    second.train(block, 4)
+    second.train(block)
+    assert parameters(second.machine()) == parameters(whole)
+
+
+def test_a_state_of_another_shape_is_refused(make_settings):
+    state = Trainer(make_settings()).state()
+    with pytest.raises(ValueError, match="do not have the trainer's shapes"):
+        Trainer(make_settings(num_factors=6)).restore(state)
+
+
 def test_blocks_of_an_epoch_train_as_one(make_settings, data):
     X, y = data
     settings = make_settings()
