@@ -14,25 +14,7 @@ import pytest
 
 from openfm.contract.hyperparameters import Hyperparameters
 from openfm.contract.job_log import JobLog
-
-# The metric definitions of the built-in algorithm, as awslabs/mlspace publishes them.
-METRIC_DEFINITIONS = {
-    "train:progress": r"#progress_metric: host=\S+, completed (\S+) %",
-    "train:throughput": r"#throughput_metric: host=\S+, train throughput=(\S+) records/second",
-}
-for _name, _printed in {
-    "binary_classification_accuracy": "binary_classification_accuracy <score>",
-    "binary_classification_cross_entropy": "binary_classification_cross_entropy <loss>",
-    "binary_f_beta": "binary_f_1.000 <score>",
-    "rmse": "rmse <loss>",
-}.items():
-    _host = r"#quality_metric: host=\S+, "
-    METRIC_DEFINITIONS |= {
-        f"test:{_name}": rf"{_host}test {_printed}=(\S+)",
-        f"train:{_name}": rf"{_host}train {_printed}=(\S+)",
-        f"train:{_name}:epoch": rf"{_host}epoch=\S+, train {_printed}=(\S+)",
-        f"train:{_name}:batch": rf"{_host}epoch=\S+, batch=\S+ train {_printed}=(\S+)",
-    }
+from openfm.contract.metric_definitions import METRIC_DEFINITIONS
 
 PREFIX = re.compile(r"\[\d\d/\d\d/\d{4} \d\d:\d\d:\d\d (DEBUG|INFO|WARNING|ERROR) (\d+)\] (.*)")
 
@@ -80,8 +62,8 @@ def whole_job(log: JobLog) -> None:
 def test_each_public_regex_matches_its_line_and_no_other() -> None:
     lines = written(whole_job)
     found = {
-        name: [match[1] for line in lines if (match := re.search(regex, line))]
-        for name, regex in METRIC_DEFINITIONS.items()
+        definition.name: [match[1] for line in lines if (match := re.search(definition.regex, line))]
+        for definition in METRIC_DEFINITIONS
     }
     values = {
         "binary_classification_accuracy": 0.5,
@@ -97,8 +79,25 @@ def test_each_public_regex_matches_its_line_and_no_other() -> None:
             f"train:{name}": [str(value + 3)],
             f"test:{name}": [str(value + 4)],
         }
-    assert len(METRIC_DEFINITIONS) == 18
+    assert len(METRIC_DEFINITIONS) == len(found) == 18
     assert found == expected
+    log = "\n".join(lines)
+    for definition in METRIC_DEFINITIONS:
+        assert definition.find(log) == [float(value) for value in expected[definition.name]]
+
+
+def test_metric_definitions_are_amazons() -> None:
+    regexes = {definition.name: definition.regex for definition in METRIC_DEFINITIONS}
+    assert regexes["test:binary_f_beta"] == r"#quality_metric: host=\S+, test binary_f_1.000 <score>=(\S+)"
+    assert regexes["train:rmse"] == r"#quality_metric: host=\S+, train rmse <loss>=(\S+)"
+    assert regexes["train:rmse:epoch"] == r"#quality_metric: host=\S+, epoch=\S+, train rmse <loss>=(\S+)"
+    assert regexes["train:rmse:batch"] == r"#quality_metric: host=\S+, epoch=\S+, batch=\S+ train rmse <loss>=(\S+)"
+    assert {d.name: d.objective for d in METRIC_DEFINITIONS if d.objective} == {
+        "test:binary_classification_accuracy": "Maximize",
+        "test:binary_classification_cross_entropy": "Minimize",
+        "test:binary_f_beta": "Maximize",
+        "test:rmse": "Minimize",
+    }
 
 
 @pytest.mark.parametrize(
