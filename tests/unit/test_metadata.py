@@ -1,0 +1,143 @@
+"""``openfm metadata``: valid for SageMaker's API, and no other than what jobs and requests are checked with."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import botocore.session
+import pytest
+from botocore.model import ListShape, Shape, StringShape, StructureShape
+from botocore.validate import ParamValidator
+from click.testing import CliRunner
+
+from openfm.cli import main
+from openfm.contract.channel_table import CHANNELS
+from openfm.contract.config import CONTENT_TYPES, TEST_CHANNELS, TRAIN_CHANNELS
+from openfm.contract.hyperparameter_kinds import Choice, Flag, Integer, Number, Text
+from openfm.contract.hyperparameter_table import DECLARATIONS
+from openfm.contract.hyperparameters import Hyperparameters
+from openfm.metadata import create_algorithm_request, metric_definitions, parameter_ranges
+
+SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
+CREATE_ALGORITHM = SAGEMAKER.operation_model("CreateAlgorithm").input_shape
+IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/openfm:1"
+
+REQUEST = create_algorithm_request("my-fm", IMAGE)
+TRAINING = REQUEST["TrainingSpecification"]
+HYPERPARAMETERS = {given["Name"]: given for given in TRAINING["SupportedHyperParameters"]}
+
+
+def faults(value: object, shape: Shape, place: str = "") -> list[str]:
+    """What the service model forbids and botocore lets through: words that no enum has, too much, wrong patterns."""
+    found = []
+    if isinstance(shape, StructureShape):
+        for name, member in value.items():
+            found += faults(member, shape.members[name], f"{place}.{name}")
+    elif isinstance(shape, ListShape):
+        for number, item in enumerate(value):
+            found += faults(item, shape.member, f"{place}[{number}]")
+    elif isinstance(shape, StringShape):
+        pattern = shape.metadata.get("pattern")
+        if shape.enum and value not in shape.enum:
+            found.append(f"{place}: {value!r} is none of {shape.enum}")
+        if pattern and r"\p" not in pattern and not re.fullmatch(pattern, value):
+            found.append(f"{place}: {value!r} does not match {pattern}")
+    if not isinstance(value, bool | dict) and len(value) > shape.metadata.get("max", len(value)):
+        found.append(f"{place}: longer than {shape.metadata['max']}")
+    return found
+
+
+def assert_valid(value: object, shape: Shape) -> None:
+    report = ParamValidator().validate(value, shape)
+    assert not report.has_errors(), report.generate_report()
+    assert faults(value, shape) == []
+
+
+def test_the_check_of_the_service_model_finds_faults() -> None:
+    wrong = json.loads(json.dumps(REQUEST))
+    wrong["AlgorithmName"] = "not a name"
+    wrong["TrainingSpecification"]["SupportedTrainingInstanceTypes"].append("ml.none.large")
+    wrong["TrainingSpecification"]["TrainingChannels"] *= 3
+    assert [fault.partition(": ")[0] for fault in faults(wrong, CREATE_ALGORITHM)] == [
+        ".AlgorithmName",
+        f".TrainingSpecification.SupportedTrainingInstanceTypes[{len(TRAINING['SupportedTrainingInstanceTypes'])}]",
+        ".TrainingSpecification.TrainingChannels",
+    ]
+
+
+def test_create_algorithm_takes_it() -> None:
+    assert_valid(REQUEST, CREATE_ALGORITHM)
+
+
+def test_metric_definitions_are_those_of_a_training_job() -> None:
+    training_job = SAGEMAKER.operation_model("CreateTrainingJob").input_shape
+    assert_valid(metric_definitions(), training_job.members["AlgorithmSpecification"].members["MetricDefinitions"])
+    assert TRAINING["MetricDefinitions"] == metric_definitions()
+    assert len(metric_definitions()) == 18
+
+
+def test_parameter_ranges_are_those_of_a_tuning_job_and_allowed() -> None:
+    assert_valid(parameter_ranges(), SAGEMAKER.shape_for("ParameterRanges"))
+    tunable = {name for name, given in HYPERPARAMETERS.items() if given["IsTunable"]}
+    ranges = [given for listed in parameter_ranges().values() for given in listed]
+    assert {given["Name"] for given in ranges} == tunable
+    for given in ranges:
+        (allowed,) = HYPERPARAMETERS[given["Name"]]["Range"].values()
+        assert float(allowed["MinValue"]) <= float(given["MinValue"]) < float(given["MaxValue"])
+        assert float(given["MaxValue"]) <= float(allowed["MaxValue"])
+
+
+def test_objectives_are_metrics_that_are_defined() -> None:
+    names = {definition["Name"] for definition in metric_definitions()}
+    objectives = TRAINING["SupportedTuningJobObjectiveMetrics"]
+    assert len(objectives) == 4
+    assert {objective["MetricName"] for objective in objectives} <= names
+
+
+def test_every_hyperparameter_is_there_with_its_type() -> None:
+    types = {Integer: "Integer", Number: "Continuous", Choice: "Categorical", Flag: "Categorical", Text: "FreeText"}
+    assert {name: given["Type"] for name, given in HYPERPARAMETERS.items()} == {
+        declaration.name: types[type(declaration.kind)] for declaration in DECLARATIONS
+    }
+    assert [name for name, given in HYPERPARAMETERS.items() if given["IsRequired"]] == [
+        "feature_dim",
+        "num_factors",
+        "predictor_type",
+    ]
+
+
+@pytest.mark.parametrize("name", HYPERPARAMETERS)
+def test_jobs_take_the_ends_of_each_range_and_the_default(name: str) -> None:
+    given = HYPERPARAMETERS[name]
+    values = [given["DefaultValue"]] if "DefaultValue" in given else []
+    for allowed in given.get("Range", {}).values():
+        values += allowed.get("Values", [allowed.get("MinValue"), allowed.get("MaxValue")])
+    required = {"feature_dim": "10", "num_factors": "2", "predictor_type": "regressor"}
+    for value in values:
+        Hyperparameters.parse({**required, name: value})
+
+
+def test_channels_are_those_that_jobs_read() -> None:
+    required = {channel.name for channel in CHANNELS if channel.required}
+    assert required == {TRAIN_CHANNELS[0]}
+    assert {channel["Name"] for channel in TRAINING["TrainingChannels"]} >= {TRAIN_CHANNELS[0], *TEST_CHANNELS}
+    assert TRAINING["TrainingChannels"][0]["SupportedContentTypes"] == list(CONTENT_TYPES)
+
+
+@pytest.mark.parametrize(
+    ("options", "printed"),
+    [
+        (["--algorithm-name", "my-fm", "--image", IMAGE], REQUEST),
+        (["--part", "metric-definitions"], metric_definitions()),
+        (["--part", "parameter-ranges"], parameter_ranges()),
+    ],
+)
+def test_the_command_prints_it(options: list[str], printed: object) -> None:
+    run = CliRunner().invoke(main, ["metadata", *options])
+    assert run.exit_code == 0
+    assert json.loads(run.output) == printed
+
+
+def test_the_image_is_for_training_and_inference() -> None:
+    assert TRAINING["TrainingImage"] == REQUEST["InferenceSpecification"]["Containers"][0]["Image"] == IMAGE
