@@ -7,6 +7,7 @@ taken for granted, and what is unknown is left alone.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -16,8 +17,10 @@ from openfm.errors import ChannelError, CustomerError
 
 __all__ = [
     "CONTENT_TYPES",
+    "MODEL_CHANNELS",
     "TEST_CHANNELS",
     "TRAIN_CHANNELS",
+    "VALIDATION_CHANNELS",
     "ChannelConfig",
     "InputDataConfig",
     "ResourceConfig",
@@ -28,6 +31,15 @@ TRAIN_CHANNELS = ("train", "training")
 """Names of the channel to train on; ``training`` is the SageMaker SDK's default name."""
 
 TEST_CHANNELS = ("test",)
+"""Names of the channel that is scored once, at the end."""
+
+VALIDATION_CHANNELS = ("validation",)
+"""Names of the channel that early stopping watches; without a test channel it is also scored at the end."""
+
+MODEL_CHANNELS = ("model",)
+"""Names of the channel that holds the model to start from; the name that the SageMaker SDK gives to ``model_uri``."""
+
+_RECORD_CHANNELS = TRAIN_CHANNELS + TEST_CHANNELS + VALIDATION_CHANNELS
 
 CONTENT_TYPES = (
     "application/x-recordio-protobuf",
@@ -49,13 +61,18 @@ class ChannelConfig(BaseModel):
 
     Attributes:
         content_type: as the job gave it, or None.
-        input_mode: ``File``, ``FastFile`` or ``Pipe``; ``File`` if it is not given.
+        input_mode: ``File``, ``FastFile`` or ``Pipe``, in any case; None, which means ``File``, if it is not given.
     """
 
     model_config = ConfigDict(frozen=True)
 
     content_type: str | None = Field(None, alias="ContentType")
     input_mode: str | None = Field(None, alias="TrainingInputMode")
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether the data come through FIFOs."""
+        return (self.input_mode or "").lower() == "pipe"
 
 
 class InputDataConfig(BaseModel):
@@ -81,17 +98,24 @@ class InputDataConfig(BaseModel):
         }
         config = _validated(cls, {"channels": content}, path)
         for name, channel in config.channels.items():
-            if name in TRAIN_CHANNELS + TEST_CHANNELS:
+            if name in _RECORD_CHANNELS:
                 _check_content_type(name, channel.content_type)
-                _check_input_mode(name, channel.input_mode)
+                _check_input_mode(name, channel.input_mode, ("File", "FastFile", "Pipe"))
+            if name in MODEL_CHANNELS:  # its content tells its type: a model.tar.gz or a model_algo-1
+                _check_input_mode(name, channel.input_mode, ("File", "FastFile"))
         return config
+
+    @property
+    def pipe_channels(self) -> frozenset[str]:
+        """Names of the channels in Pipe mode."""
+        return frozenset(name for name, channel in self.channels.items() if channel.is_pipe)
 
     def remarks(self) -> list[str]:
         """One sentence for the log on each channel that is not read."""
         return [
-            f"Channel '{name}' is not used: the algorithm reads 'train' and 'test'."
+            f"Channel '{name}' is not used: the algorithm reads 'train', 'validation', 'test' and 'model'."
             for name in sorted(self.channels)
-            if name not in TRAIN_CHANNELS + TEST_CHANNELS
+            if name not in _RECORD_CHANNELS + MODEL_CHANNELS
         ]
 
 
@@ -197,9 +221,9 @@ def _check_content_type(channel: str, content_type: str | None) -> None:
         )
 
 
-def _check_input_mode(channel: str, mode: str | None) -> None:
-    if mode and mode.lower() not in ("file", "fastfile"):
+def _check_input_mode(channel: str, mode: str | None, modes: Sequence[str]) -> None:
+    if mode and mode.lower() not in [known.lower() for known in modes]:
         raise ChannelError(
-            f"Channel '{channel}' asks for TrainingInputMode '{mode}', but openfm reads File mode "
-            f"only in this version. Set the input mode to 'File'."
+            f"Channel '{channel}' asks for TrainingInputMode '{mode}', but openfm reads it in the modes "
+            f"{', '.join(modes)} only. Set the input mode to one of these."
         )

@@ -5,6 +5,8 @@ OPENFM_STRICT              1 or true: refuse hyperparameters that Amazon's conta
 OPENFM_NUM_THREADS         number of threads; unset, empty or ``auto``: the CPUs that the process
                            may use
 OPENFM_CHECKPOINT_SECONDS  seconds between checkpoints within an epoch, 60 if unset or empty
+OPENFM_PIPE_TIMEOUT        seconds to wait for a FIFO of Pipe mode or its next data, 600 if unset or
+                           empty
 =========================  ======================================================================
 """
 
@@ -26,6 +28,8 @@ MAX_THREADS = 1024
 
 DEFAULT_CHECKPOINT_SECONDS = 60.0
 
+DEFAULT_PIPE_TIMEOUT = 600.0
+
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _PROCESS_CGROUPS = Path("/proc/self/cgroup")
 
@@ -38,11 +42,13 @@ class Environment:
         strict: whether hyperparameters of openfm's own are refused.
         num_threads: how many threads may compute.
         checkpoint_seconds: how long an epoch is trained before the next checkpoint, above 0.
+        pipe_timeout: seconds to wait for a FIFO of Pipe mode, and for its next data, above 0.
     """
 
     strict: bool
     num_threads: int
     checkpoint_seconds: float = DEFAULT_CHECKPOINT_SECONDS
+    pipe_timeout: float = DEFAULT_PIPE_TIMEOUT
 
     @classmethod
     def read(
@@ -62,6 +68,7 @@ class Environment:
             num_threads=_threads(environ, "OPENFM_NUM_THREADS") or (cpus or available_cpus)(),
             checkpoint_seconds=_seconds(environ, "OPENFM_CHECKPOINT_SECONDS")
             or DEFAULT_CHECKPOINT_SECONDS,
+            pipe_timeout=_seconds(environ, "OPENFM_PIPE_TIMEOUT") or DEFAULT_PIPE_TIMEOUT,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,30 +17,41 @@ _MAX_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A data channel with at least one file of data.
+    """A data channel: files, or a series of FIFOs.
 
     Attributes:
         name: the name under which it was found, such as ``train``.
-        path: its folder, or the file itself.
+        path: its folder, or the file itself; in Pipe mode nothing is there, and the FIFOs lie beside it.
         files: its data files, in the order in which they are read: sorted by their path below ``path``, as bytes,
-            which is the order in which S3 lists them.
+            which is the order in which S3 lists them. Empty in Pipe mode.
+        is_pipe: whether its data come through FIFOs.
     """
 
     name: str
     path: Path
     files: tuple[Path, ...]
+    is_pipe: bool = False
+
+    def pipe(self, number: int) -> Path:
+        """The FIFO of a pass over the data, counted from 0."""
+        return _pipe(self.path, number)
 
 
-def find_channel(data_dir: Path, names: Sequence[str]) -> Channel | None:
+def find_channel(data_dir: Path, names: Sequence[str], *, pipes: Collection[str] = ()) -> Channel | None:
     """Looks for a channel under the data folder (``/opt/ml/input/data``).
 
     A channel is a folder, with folders nested to any depth, or a single file at the channel's own path. Symbolic links
     are followed. Hidden files and folders, ``_SUCCESS`` markers, manifests, empty files and whatever is no regular file
     are skipped.
 
+    Or it is a series of FIFOs (Pipe mode). What is there counts, not what the configuration says: the SageMaker SDK's
+    Local Mode delivers a folder for a channel in Pipe mode, and others feed FIFOs without a word in the configuration.
+    The configuration decides where both are there, and where nothing is there yet.
+
     Args:
         data_dir: the folder that holds the channels.
         names: the channel's name and its aliases, such as ``("train", "training")``; the first that exists is taken.
+        pipes: the channels that the configuration says are in Pipe mode.
 
     Returns:
         the channel, or None if there is none under any of the names.
@@ -50,9 +61,24 @@ def find_channel(data_dir: Path, names: Sequence[str]) -> Channel | None:
     """
     for name in names:
         path = data_dir / name
-        if os.path.lexists(path):
+        is_there = os.path.lexists(path)
+        if _is_pipe(_pipe(path, 0)) and (name in pipes or not is_there):
+            return Channel(name, path, (), is_pipe=True)
+        if is_there:
             return _read_channel(name, path)
+    for name in names:
+        if name in pipes:  # its first FIFO is yet to come
+            return Channel(name, data_dir / name, (), is_pipe=True)
     return None
+
+
+def _pipe(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}_{number}")
+
+
+def _is_pipe(path: Path) -> bool:
+    # Emulators of the platform may put a regular file there. A folder is a channel of this name.
+    return os.path.exists(path) and not os.path.isdir(path)  # noqa: PTH110, PTH112
 
 
 def _read_channel(name: str, path: Path) -> Channel:

@@ -19,8 +19,10 @@ states the same rules slowly, on Google's parser, and is what the tests compare 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
@@ -28,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from openfm.data.faults import Fault, channel_error, data_error
+from openfm.data.files import GZIP_MAGIC, ByteStream, open_file
 from openfm.data.recordio import is_recordio
 from openfm.data.writing import write_records
 from openfm.errors import ChannelError
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 __all__ = [
+    "BLOCK_BYTES",
     "RecordBlock",
     "RecordReader",
     "decode_bare_record",
@@ -51,7 +55,8 @@ __all__ = [
 Bytes = bytes | bytearray | memoryview
 LabelMode = Literal["required", "optional", "ignored"]
 
-_GZIP_MAGIC = b"\x1f\x8b"
+BLOCK_BYTES = 2 * 2**20
+"""How much of a channel is read and decoded at a time; it stays in the processor's caches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,7 @@ def encode_scores(scores: npt.NDArray[np.float32], predicted_labels: npt.NDArray
 
 
 class RecordReader:
-    """Reads a channel's files in order, block by block; every record must have a label.
+    """Reads files of records in order, block by block; every record must have a label.
 
     Iterating again reads the files again. Memory is bounded by the block, or by the largest record if that is larger.
 
@@ -152,17 +157,27 @@ class RecordReader:
         files: the files, which are read in this order.
         channel: the channel's name, for error messages.
         feature_dim: the number of columns.
-        block_bytes: how much is read and decoded at a time. The default stays in the processor's caches.
+        block_bytes: how much is read and decoded at a time.
+        open_stream: opens one of the files; by default :func:`openfm.data.files.open_file`.
     """
 
-    def __init__(self, files: Sequence[Path], *, channel: str, feature_dim: int, block_bytes: int = 2 * 2**20) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        *,
+        channel: str,
+        feature_dim: int,
+        block_bytes: int = BLOCK_BYTES,
+        open_stream: Callable[[Path], ByteStream] | None = None,
+    ) -> None:
         self.files = tuple(files)
         self.channel = channel
         self.feature_dim = feature_dim
         self.block_bytes = block_bytes
+        self._open = open_stream or partial(open_file, channel=channel)
 
-    def __iter__(self) -> Iterator[RecordBlock]:
-        """Yields blocks of at least one record.
+    def __iter__(self) -> Generator[RecordBlock, None, None]:
+        """Yields blocks of at least one record; closing the iterator closes the file.
 
         Raises:
             DataError: a record is broken or does not fit; in Amazon's words, with channel, file and record.
@@ -171,16 +186,16 @@ class RecordReader:
         for path in self.files:
             yield from self._read_file(path)
 
-    def _read_file(self, path: Path) -> Iterator[RecordBlock]:
+    def _read_file(self, path: Path) -> Generator[RecordBlock, None, None]:
         try:
-            with path.open("rb", buffering=0) as stream:
+            with closing(self._open(path)) as stream:
                 yield from self._decode_stream(stream, path)
         except OSError as error:
             raise ChannelError(
                 f"Unable to read data channel '{self.channel}'. Cannot read '{path}': {error.strerror or error}."
             ) from error
 
-    def _decode_stream(self, stream: BinaryIO, path: Path) -> Iterator[RecordBlock]:
+    def _decode_stream(self, stream: ByteStream, path: Path) -> Generator[RecordBlock, None, None]:
         buffer = bytearray(self.block_bytes)
         filled = 0  # bytes of the buffer that hold data
         record = offset = 0  # of the buffer's first byte, in the file
@@ -206,11 +221,11 @@ class RecordReader:
                 buffer.extend(bytes(len(buffer)))
 
 
-def _fill(stream: BinaryIO, buffer: bytearray, filled: int) -> tuple[int, bool]:
+def _fill(stream: ByteStream, buffer: bytearray, filled: int) -> tuple[int, bool]:
     """Reads until the buffer is full or the stream ends: the bytes filled, and whether it ended."""
     with memoryview(buffer) as view:
         while filled < len(buffer):
-            count = stream.readinto(view[filled:])  # type: ignore[attr-defined]
+            count = stream.readinto(view[filled:])
             if not count:
                 return filled, True
             filled += count
@@ -218,8 +233,8 @@ def _fill(stream: BinaryIO, buffer: bytearray, filled: int) -> tuple[int, bool]:
 
 
 def _hint(fault: Fault, buffer: bytearray) -> str:
-    if fault.kind == "bad_magic" and fault.offset == 0 and buffer[:2] == _GZIP_MAGIC:
-        return "The file is compressed with gzip: decompress it first."
+    if fault.kind == "bad_magic" and fault.offset == 0 and buffer.startswith(GZIP_MAGIC):
+        return "They are compressed with gzip: in Pipe mode set the channel's CompressionType to Gzip."
     return ""
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 
 import numpy as np
 import numpy.typing as npt
 
 from openfm.contract.hyperparameters import DenseNetwork
 from openfm.data.batches import LabelledRows, whole_batches
+from openfm.data.reader import ChannelReader
 from openfm.data.records import RecordBlock
 from openfm.errors import DataError
 from openfm.fm.model import PredictorType
@@ -46,11 +48,11 @@ class LabelOrder:
 class TrainingData:
     """The records of the channel ``train`` as mini-batches, epoch after epoch.
 
-    The first epoch reads the records and keeps their batches; later epochs use these again.
+    The first epoch reads the records and keeps their batches; later epochs use these again. In Pipe mode each epoch
+    reads the records anew, from the next FIFO.
 
     Args:
-        blocks: the channel's records; iterated once.
-        channel: its name, for errors.
+        reader: of the channel; each epoch that reads takes one pass.
         settings: of the job.
         trainer: indexes the batches.
         network: ``amazon`` takes dense records only.
@@ -59,16 +61,15 @@ class TrainingData:
 
     def __init__(
         self,
-        blocks: Iterable[RecordBlock],
+        reader: ChannelReader,
         *,
-        channel: str,
         settings: TrainingSettings,
         trainer: Trainer,
         network: DenseNetwork,
         on_dense: Callable[[], None],
     ) -> None:
-        self._blocks = blocks
-        self._channel = channel
+        self._reader = reader
+        self._channel = reader.channel.name
         self._settings = settings
         self._trainer = trainer
         self._network = network
@@ -82,6 +83,7 @@ class TrainingData:
         """The mini-batches of an epoch, in order, in pieces.
 
         Raises:
+            ReadingStoppedError: a stop was requested while records were read.
             DataError: a record cannot be trained on, or there is none.
         """
         if self._settings.shuffle:
@@ -91,12 +93,14 @@ class TrainingData:
         else:
             kept = []
             for rows, labels in whole_batches(self._read(), self._settings.mini_batch_size):
-                kept.append(self._trainer.batches(rows, labels))
-                yield kept[-1]
-            self._kept = kept
+                batches = self._trainer.batches(rows, labels)
+                if self._reader.repeats:
+                    kept.append(batches)
+                yield batches
+            self._kept = kept or None
 
     def _shuffled(self, epoch: int) -> Iterator[BatchBlock]:
-        if self._all_rows is None:
+        if self._all_rows is None or not self._reader.repeats:
             parts = list(self._read())
             self._all_rows = next(whole_batches(parts, max(1, self.records)))
         rows, labels = self._all_rows
@@ -109,19 +113,18 @@ class TrainingData:
             taken = order[begin : begin + piece]
             yield self._trainer.batches(rows.take(taken), labels[taken])
 
-    def _read(self) -> Iterator[LabelledRows]:
-        for block in self._blocks:
-            self._check_density(block)
-            labels = checked_labels(
-                block, self._settings.predictor_type, self._channel, self.records
-            )
-            self.label_order.add(labels)
-            self.records += len(labels)
-            yield block.rows, labels
+    def _read(self) -> Generator[LabelledRows, None, None]:
+        self.records = 0
+        self.label_order = LabelOrder()
+        with closing(self._reader.read_pass()) as blocks:
+            for block in blocks:
+                self._check_density(block)
+                labels = checked_labels(block, self._settings.predictor_type, self._channel, self.records)
+                self.label_order.add(labels)
+                self.records += len(labels)
+                yield block.rows, labels
         if not self.records:
-            raise DataError(
-                f"Channel '{self._channel}' holds no records. Provide at least one labelled record."
-            )
+            raise DataError(f"Channel '{self._channel}' holds no records. Provide at least one labelled record.")
 
     def _check_density(self, block: RecordBlock) -> None:
         if block.dense_records and self._on_dense is not None:
@@ -150,7 +153,7 @@ def checked_labels(
         DataError: a label is neither 0 nor 1; names the record.
     """
     labels = block.labels
-    assert labels is not None  # RecordReader requires them
+    assert labels is not None  # ChannelReader requires them
     if predictor_type is PredictorType.BINARY_CLASSIFIER:
         binary = (labels == 0) | (labels == 1)
         if not binary.all():

@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 from openfm.contract.hyperparameters import DenseNetwork, Hyperparameters
 from openfm.contract.job_log import JobLog
-from openfm.data.channel import Channel
-from openfm.data.records import RecordReader
+from openfm.data.reader import ChannelReader, ReadingStoppedError
 from openfm.fm.metrics import Metric, RunningMetrics, running_metrics
 from openfm.fm.model import FactorizationMachine
 from openfm.fm.trainer import Trainer
@@ -43,7 +42,7 @@ class EpochLoop:
 
     Args:
         hyperparameters: of the job.
-        channel: the training channel.
+        reader: of the training channel.
         log: of the job.
         stop: asked between pieces of mini-batches whether to stop early.
         threads: how many threads train.
@@ -52,7 +51,7 @@ class EpochLoop:
     def __init__(
         self,
         hyperparameters: Hyperparameters,
-        channel: Channel,
+        reader: ChannelReader,
         log: JobLog,
         stop: StopRequest,
         *,
@@ -70,16 +69,13 @@ class EpochLoop:
         log.info(_NETWORKS[network])
         self._trainer = Trainer(self._settings, threads=threads)
         self._data = TrainingData(
-            RecordReader(
-                channel.files, channel=channel.name, feature_dim=self._settings.feature_dim
-            ),
-            channel=channel.name,
+            reader,
             settings=self._settings,
             trainer=self._trainer,
             network=network,
             on_dense=lambda: log.warning(_DENSE_WARNINGS[network]),
         )
-        self._channel = channel
+        self._channel = reader.channel
         self._counter = _Counter()
         self._epoch_losses: list[float] = []
         self._batch_losses: list[float] = []
@@ -96,7 +92,10 @@ class EpochLoop:
             TrainingDivergedError: a parameter or metric is no longer finite.
         """
         for epoch in range(self._settings.epochs):
-            self._epoch(epoch)
+            try:
+                self._epoch(epoch)
+            except ReadingStoppedError:
+                return
             if self._stop.requested:
                 return
         if still_improving(self._epoch_losses, self._batch_losses):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from openfm.artifact.model import Model
@@ -23,7 +23,7 @@ from openfm.contract.hyperparameters import Hyperparameters
 from openfm.contract.job_log import JobLog
 from openfm.contract.paths import ContractPaths
 from openfm.data.channel import Channel, find_channel
-from openfm.data.records import RecordReader
+from openfm.data.reader import ChannelReader, ReadingStoppedError
 from openfm.errors import ChannelError, PlatformError
 from openfm.fm.metrics import running_metrics
 from openfm.fm.model import FactorizationMachine
@@ -87,10 +87,19 @@ def run(paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest) -> 
     log.configuration(hyperparameters, paths.hyperparameters)
     for remark in hyperparameters.remarks() + inputs.remarks():
         log.info(remark)
-    train, test = _channels(paths)
+    train, test = _channels(paths, inputs.pipe_channels)
+
+    def reader(channel: Channel) -> ChannelReader:
+        return ChannelReader(
+            channel,
+            feature_dim=hyperparameters.feature_dim,
+            stopping=lambda: stop.requested,
+            pipe_timeout=environment.pipe_timeout,
+        )
+
     _make_writable(paths.model)
     paths.failure.unlink(missing_ok=True)  # of an earlier run in the same tree
-    loop = EpochLoop(hyperparameters, train, log, stop, threads=environment.num_threads)
+    loop = EpochLoop(hyperparameters, reader(train), log, stop, threads=environment.num_threads)
     log.metrics({"initialize.time": _milliseconds(begin)}, start=begin, end=time.time())
     setup = _milliseconds(begin)
 
@@ -101,21 +110,21 @@ def run(paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest) -> 
     elif test is None:
         log.info("Test data is not provided.")
     else:
-        _score(loop.machine(), test, log, threads=environment.num_threads)
+        _score(loop.machine(), reader(test), log, threads=environment.num_threads)
     log.metrics(
         {"setuptime": setup, "totaltime": _milliseconds(begin)}, start=begin, end=time.time()
     )
 
 
-def _channels(paths: ContractPaths) -> tuple[Channel, Channel | None]:
-    train = find_channel(paths.data, TRAIN_CHANNELS)
+def _channels(paths: ContractPaths, pipes: Collection[str]) -> tuple[Channel, Channel | None]:
+    train = find_channel(paths.data, TRAIN_CHANNELS, pipes=pipes)
     if train is None:
         raise ChannelError(
             f"The channel 'train' is missing: there is neither {paths.data / TRAIN_CHANNELS[0]} nor "
             f"{paths.data / TRAIN_CHANNELS[1]}. Mount a folder or a file with the training records "
             "there."
         )
-    return train, find_channel(paths.data, TEST_CHANNELS)
+    return train, find_channel(paths.data, TEST_CHANNELS, pipes=pipes)
 
 
 def _make_writable(folder: Path) -> None:
@@ -141,17 +150,21 @@ def _save(
     log.info(f'Saved model to "{path}"')
 
 
-def _score(machine: FactorizationMachine, test: Channel, log: JobLog, *, threads: int) -> None:
+def _score(machine: FactorizationMachine, reader: ChannelReader, log: JobLog, *, threads: int) -> None:
     begin = time.time()
     metrics = running_metrics(machine.predictor_type)
+    name = reader.channel.name
     records = 0
-    reader = RecordReader(test.files, channel=test.name, feature_dim=machine.feature_dim)
-    for block in reader:
-        labels = checked_labels(block, machine.predictor_type, test.name, records)
-        metrics.add_scores(machine.score(block.rows, threads=threads), labels)
-        records += len(labels)
+    try:
+        for block in reader.read_pass():
+            labels = checked_labels(block, machine.predictor_type, name, records)
+            metrics.add_scores(machine.score(block.rows, threads=threads), labels)
+            records += len(labels)
+    except ReadingStoppedError:
+        log.info(f"Stopped on request while channel '{name}' was scored: its metrics are left out.")
+        return
     if not records:
-        log.warning(f"Channel '{test.name}' holds no records: nothing is scored.")
+        log.warning(f"Channel '{name}' holds no records: nothing is scored.")
         return
     log.metrics(
         {"Total Records Seen": records, "score.time": _milliseconds(begin)},

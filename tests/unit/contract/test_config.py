@@ -101,7 +101,7 @@ def test_sparing_channels_are_fine(path: Path, channel: object) -> None:
     assert list(channels(path, training=channel).channels) == ["training"]
 
 
-@pytest.mark.parametrize("name", ["train", "training", "test"])
+@pytest.mark.parametrize("name", ["train", "training", "test", "validation"])
 def test_other_content_types_are_refused_in_amazons_words(path: Path, name: str) -> None:
     with pytest.raises(ChannelError) as caught:
         channels(path, **{name: {"ContentType": "text/csv; label_size=1"}})
@@ -112,21 +112,39 @@ def test_other_content_types_are_refused_in_amazons_words(path: Path, name: str)
     )
 
 
-def test_pipe_mode_is_refused(path: Path) -> None:
-    with pytest.raises(ChannelError, match=r"'Pipe'.* File mode only in this version"):
-        channels(path, train={"TrainingInputMode": "Pipe"})
+def test_channels_in_pipe_mode(path: Path) -> None:
+    config = channels(
+        path,
+        train={"TrainingInputMode": "Pipe", "RecordWrapperType": "RecordIO"},
+        validation={"TrainingInputMode": "pipe"},
+        test={"TrainingInputMode": "File"},
+        training={},
+    )
+    assert config.pipe_channels == {"train", "validation"}
+
+
+@pytest.mark.parametrize("name", ["train", "training", "test", "validation", "model"])
+def test_other_input_modes_are_refused(path: Path, name: str) -> None:
+    with pytest.raises(ChannelError, match=f"Channel '{name}' asks for TrainingInputMode 'Stream'"):
+        channels(path, **{name: {"TrainingInputMode": "Stream"}})
+
+
+def test_a_model_comes_as_a_file_of_any_content_type(path: Path) -> None:
+    assert channels(path, model={"ContentType": "application/x-sagemaker-model"}).remarks() == []
+    with pytest.raises(ChannelError, match="openfm reads it in the modes File, FastFile only"):
+        channels(path, model={"TrainingInputMode": "Pipe"})
 
 
 def test_other_channels_are_left_alone_with_a_remark(path: Path) -> None:
     config = channels(
         path,
-        validation={"ContentType": "text/csv"},
+        valid={"ContentType": "text/csv"},
         code={"TrainingInputMode": "Pipe"},
         train={},
     )
     assert config.remarks() == [
-        "Channel 'code' is not used: the algorithm reads 'train' and 'test'.",
-        "Channel 'validation' is not used: the algorithm reads 'train' and 'test'.",
+        f"Channel '{name}' is not used: the algorithm reads 'train', 'validation', 'test' and 'model'."
+        for name in ("code", "valid")
     ]
 
 

@@ -37,9 +37,15 @@ def test_checkpoint_seconds(value: str, seconds: float) -> None:
     assert Environment.read({"OPENFM_CHECKPOINT_SECONDS": value}).checkpoint_seconds == seconds
 
 
+def test_pipe_timeout() -> None:
+    assert Environment.read({}).pipe_timeout == 600.0
+    assert Environment.read({"OPENFM_PIPE_TIMEOUT": "2.5"}).pipe_timeout == 2.5
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("OPENFM_PIPE_TIMEOUT", "0"),
         ("OPENFM_CHECKPOINT_SECONDS", "0"),
         ("OPENFM_CHECKPOINT_SECONDS", "-1"),
         ("OPENFM_CHECKPOINT_SECONDS", "nan"),

@@ -1,0 +1,76 @@
+"""A channel's files as streams of bytes, gzip'd ones unpacked on the way."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from io import BufferedReader
+from pathlib import Path
+from typing import Protocol
+
+from openfm.errors import DataError
+
+__all__ = ["GZIP_MAGIC", "ByteStream", "open_file"]
+
+GZIP_MAGIC = b"\x1f\x8b"
+"""The first two bytes of whatever gzip wrote (RFC 1952)."""
+
+
+class ByteStream(Protocol):
+    """What records are read from."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Fills the buffer, maybe in part: the number of bytes, 0 at the stream's end."""
+
+    def close(self) -> None:
+        """Frees what the stream holds; it is not read any more."""
+
+
+def open_file(path: Path, *, channel: str) -> ByteStream:
+    """Opens a file of records, plain or compressed with gzip, in one piece or several one after the other.
+
+    What gzip wrote is known by its first bytes, whatever the file is called: in File mode SageMaker delivers objects
+    as they are in S3. The file is read once and in sequence, as FastFile mode likes it, and unpacked as it is read.
+
+    Args:
+        path: the file.
+        channel: the channel's name, for errors.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    file = path.open("rb")
+    try:
+        if file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
+            return _GzipStream(file, path, channel)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+class _GzipStream:
+    """The unpacked bytes of a file that gzip compressed."""
+
+    def __init__(self, file: BufferedReader, path: Path, channel: str) -> None:
+        self._file = file
+        self._unpacked = gzip.GzipFile(fileobj=file)
+        self._path = path
+        self._channel = channel
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        try:
+            return self._unpacked.readinto(buffer)
+        except EOFError as error:
+            raise self._broken("is cut off: it ends before its data do") from error
+        except (zlib.error, gzip.BadGzipFile) as error:
+            raise self._broken(f"is damaged ({error})") from error
+
+    def close(self) -> None:
+        self._unpacked.close()
+        self._file.close()
+
+    def _broken(self, how: str) -> DataError:
+        return DataError(
+            f"Unable to read data channel '{self._channel}'. The gzip file '{self._path}' {how}. Upload it again."
+        )

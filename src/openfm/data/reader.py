@@ -1,0 +1,86 @@
+"""A channel's records, pass by pass, whatever its input mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from pathlib import Path
+
+from openfm.data.channel import Channel
+from openfm.data.files import ByteStream
+from openfm.data.pipes import DEFAULT_PIPE_TIMEOUT, PipeStream, ReadingStoppedError
+from openfm.data.records import BLOCK_BYTES, RecordBlock, RecordReader
+
+__all__ = ["ChannelReader", "ReadingStoppedError"]
+
+
+class ChannelReader:
+    """Reads a channel as often as it is asked to; every record must have a label.
+
+    In File and FastFile mode each pass reads the channel's files again, in order and sequentially. In Pipe mode the
+    first pass reads FIFO 0, the next one FIFO 1, and so on; each is opened once.
+
+    Args:
+        channel: what to read.
+        feature_dim: the number of columns.
+        stopping: whether a stop is requested; asked all the time, also while a FIFO is silent. By default never.
+        pipe_timeout: seconds after which a silent FIFO is an error.
+        block_bytes: how much is read and decoded at a time.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        feature_dim: int,
+        stopping: Callable[[], bool] = lambda: False,
+        pipe_timeout: float = DEFAULT_PIPE_TIMEOUT,
+        block_bytes: int = BLOCK_BYTES,
+    ) -> None:
+        self.channel = channel
+        self._feature_dim = feature_dim
+        self._stopping = stopping
+        self._pipe_timeout = pipe_timeout
+        self._block_bytes = block_bytes
+        self._passes = 0
+
+    @property
+    def repeats(self) -> bool:
+        """Whether every pass gives the same records in the same order. The FIFOs of Pipe mode may not."""
+        return not self.channel.is_pipe
+
+    def read_pass(self) -> Generator[RecordBlock, None, None]:
+        """Reads the data once more, from the start.
+
+        Close the iterator to end a pass early: that closes its file or FIFO.
+
+        Yields:
+            Blocks of at least one record; none if the channel has no files or its FIFO is empty.
+
+        Raises:
+            ReadingStoppedError: a stop was requested.
+            DataError: a record is broken or does not fit; in Amazon's words, with channel, file and record.
+            ChannelError: a file cannot be read.
+            PlatformError: a FIFO was silent for too long.
+        """
+        with closing(iter(self._next_pass())) as blocks:
+            for block in blocks:
+                if self._stopping():
+                    raise ReadingStoppedError
+                yield block
+
+    def _next_pass(self) -> RecordReader:
+        files, open_stream = self.channel.files, None
+        if self.channel.is_pipe:
+            files, open_stream = (self.channel.pipe(self._passes),), self._open_pipe
+        self._passes += 1
+        return RecordReader(
+            files,
+            channel=self.channel.name,
+            feature_dim=self._feature_dim,
+            block_bytes=self._block_bytes,
+            open_stream=open_stream,
+        )
+
+    def _open_pipe(self, path: Path) -> ByteStream:
+        return PipeStream(path, channel=self.channel.name, stopping=self._stopping, timeout=self._pipe_timeout)
