@@ -7,15 +7,15 @@ import orjson
 from openfm.codecs.instances import decode_instances
 from openfm.codecs.parsing import parse_json
 from openfm.codecs.predictions import Predictions
+from openfm.codecs.requests import Body, Request
 from openfm.errors import RequestError
-from openfm.fm.rows import SparseRows
 
 __all__ = ["CONTENT_TYPE", "decode", "encode"]
 
 CONTENT_TYPE = "application/json"
 
 
-def decode(body: bytes, feature_dim: int) -> SparseRows:
+def decode(body: Body, feature_dim: int) -> Request:
     """Read a request: an object whose ``instances`` is a list of instances in any of the forms.
 
     Raises:
@@ -25,12 +25,11 @@ def decode(body: bytes, feature_dim: int) -> SparseRows:
     instances = document.get("instances") if isinstance(document, dict) else None
     if not isinstance(instances, list):
         raise RequestError(
-            'the body must be an object with a list "instances", '
-            'such as {"instances": [{"features": [0.5, 1.0]}]}'
+            'the body must be an object with a list "instances", such as {"instances": [{"features": [0.5, 1.0]}]}'
         )
-    return decode_instances(instances, feature_dim)
+    return Request(decode_instances(instances, feature_dim))
 
 
 def encode(predictions: Predictions) -> bytes:
     """Write ``{"predictions": [{"score": 0.58, "predicted_label": 1.0}, ...]}``."""
-    return orjson.dumps({"predictions": predictions.to_dicts()})
+    return orjson.dumps({"predictions": list(predictions.iter_dicts())})

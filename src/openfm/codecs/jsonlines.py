@@ -9,20 +9,20 @@ import orjson
 from openfm.codecs.instances import decode_instances
 from openfm.codecs.parsing import parse_json
 from openfm.codecs.predictions import Predictions
-from openfm.fm.rows import SparseRows
+from openfm.codecs.requests import Body, Request
 
 __all__ = ["CONTENT_TYPE", "decode", "encode"]
 
 CONTENT_TYPE = "application/jsonlines"
 
 
-def decode(body: bytes, feature_dim: int) -> SparseRows:
+def decode(body: Body, feature_dim: int) -> Request:
     """Read a request: each line that is not blank is one instance, in any of the three forms.
 
     Raises:
         RequestError: A line is not JSON, or an instance cannot be scored.
     """
-    return decode_instances(_instances(body), feature_dim)
+    return Request(decode_instances(_instances(body), feature_dim))
 
 
 def encode(predictions: Predictions) -> bytes:
@@ -31,13 +31,23 @@ def encode(predictions: Predictions) -> bytes:
     The last line ends in a newline too, so that answers can be joined as batch transform joins
     them.
     """
-    return b"".join(
-        orjson.dumps(prediction, option=orjson.OPT_APPEND_NEWLINE)
-        for prediction in predictions.to_dicts()
-    )
+    answer = bytearray()
+    for prediction in predictions.iter_dicts():
+        answer += orjson.dumps(prediction, option=orjson.OPT_APPEND_NEWLINE)
+    return bytes(answer)
 
 
-def _instances(body: bytes) -> Iterator[object]:
-    lines = (line for line in body.split(b"\n") if not line.isspace() and line)
-    for number, line in enumerate(lines):
+def _instances(body: Body) -> Iterator[object]:
+    for number, line in enumerate(_lines(body)):
         yield parse_json(line, f"instance {number}")
+
+
+def _lines(body: Body) -> Iterator[Body]:
+    """The lines that are not blank, one at a time: split at once, a large body would be in memory twice."""
+    start = 0
+    while start < len(body):
+        end = body.find(b"\n", start)
+        line = body[start : end if end >= 0 else len(body)]
+        start += len(line) + 1
+        if line and not line.isspace():
+            yield line

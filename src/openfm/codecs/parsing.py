@@ -13,7 +13,7 @@ from openfm.errors import RequestError
 __all__ = ["parse_json"]
 
 
-def parse_json(text: bytes, name: str) -> Any:
+def parse_json(text: bytes | bytearray, name: str) -> Any:
     """Parse JSON, and read the tokens ``NaN`` and ``Infinity`` too.
 
     JSON has no such numbers, but Python clients write them; read as floats, they are refused later
@@ -43,9 +43,7 @@ def parse_json(text: bytes, name: str) -> Any:
             return int(token) if len(token) < 19 else read_float(token)
 
         try:
-            document = json.loads(
-                text, parse_constant=read_float, parse_float=read_float, parse_int=read_whole
-            )
+            document = json.loads(text, parse_constant=read_float, parse_float=read_float, parse_int=read_whole)
         except (ValueError, RecursionError):
             non_finite.clear()
         if not non_finite:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+
+from openfm.data.identities import RecordIdentities
 
 __all__ = ["Predictions"]
 
@@ -19,15 +22,21 @@ class Predictions:
             predicted value from a regressor.
         predicted_labels: float32, shape (rows,): 0.0 or 1.0 from a binary classifier; None from a
             regressor.
+        identities: the uid and metadata of the request's records, which a recordIO answer repeats.
     """
 
     scores: npt.NDArray[np.float32]
     predicted_labels: npt.NDArray[np.float32] | None = None
+    identities: RecordIdentities | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
 
-    def to_dicts(self) -> list[dict[str, float]]:
+    def identified(self, identities: RecordIdentities | None) -> Predictions:
+        """The same predictions with the identities of the request's records."""
+        return replace(self, identities=identities)
+
+    def iter_dicts(self) -> Iterator[dict[str, float]]:
         """One dict per row, such as ``{"score": 0.58, "predicted_label": 1.0}``.
 
         Amazon's order and types: the score first; both floats; the float32 score widened to a
@@ -35,9 +44,8 @@ class Predictions:
         """
         scores = self.scores.tolist()
         if self.predicted_labels is None:
-            return [{"score": score} for score in scores]
-        labels = self.predicted_labels.tolist()
-        return [
-            {"score": score, "predicted_label": label}
-            for score, label in zip(scores, labels, strict=True)
-        ]
+            for score in scores:
+                yield {"score": score}
+            return
+        for score, label in zip(scores, self.predicted_labels.tolist(), strict=True):
+            yield {"score": score, "predicted_label": label}

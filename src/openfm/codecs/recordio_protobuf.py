@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from openfm.codecs.predictions import Predictions
+from openfm.codecs.requests import Body, Request
 from openfm.data.records import decode_bare_record, decode_records, encode_scores, is_recordio
 from openfm.errors import DataError, RequestError
-from openfm.fm.rows import SparseRows
 
 __all__ = ["CONTENT_TYPE", "decode", "encode"]
 
 CONTENT_TYPE = "application/x-recordio-protobuf"
 
 
-def decode(body: bytes, feature_dim: int) -> SparseRows:
+def decode(body: Body, feature_dim: int) -> Request:
     """Read a request: framed records, or one bare record, as batch transform splits them off.
 
     The two cannot be confused: the frame's magic number is no possible start of a record.
@@ -23,12 +23,17 @@ def decode(body: bytes, feature_dim: int) -> SparseRows:
     """
     try:
         if is_recordio(body):
-            return decode_records(body, feature_dim=feature_dim, labels="ignored").rows
-        return decode_bare_record(body, feature_dim=feature_dim).rows
+            block = decode_records(body, feature_dim=feature_dim, labels="ignored", identities=True)
+        else:
+            block = decode_bare_record(body, feature_dim=feature_dim, identities=True)
     except DataError as error:
         raise RequestError(error.message) from error
+    return Request(block.rows, block.identities)
 
 
 def encode(predictions: Predictions) -> bytes:
-    """Write one framed record per prediction: label map ``score`` and ``predicted_label``."""
-    return encode_scores(predictions.scores, predictions.predicted_labels)
+    """Write one framed record per prediction: label map ``score`` and ``predicted_label``.
+
+    A record's ``uid`` and ``metadata`` are those of the request's record, so that the two can be joined.
+    """
+    return encode_scores(predictions.scores, predictions.predicted_labels, predictions.identities)

@@ -8,11 +8,11 @@ from typing import Final
 
 from openfm.codecs import json, jsonlines, recordio_protobuf
 from openfm.codecs.predictions import Predictions
-from openfm.fm.rows import SparseRows
+from openfm.codecs.requests import Body, Request
 
 __all__ = ["DECODERS", "ENCODERS", "Decoder", "Encoder"]
 
-Decoder = Callable[[bytes, int], SparseRows]
+Decoder = Callable[[Body, int], Request]
 """Reads a request's body, given the model's feature_dim; raises RequestError."""
 
 Encoder = Callable[[Predictions], bytes]
@@ -20,12 +20,8 @@ Encoder = Callable[[Predictions], bytes]
 
 _CODECS = (json, jsonlines, recordio_protobuf)
 
-DECODERS: Final[Mapping[str, Decoder]] = MappingProxyType(
-    {codec.CONTENT_TYPE: codec.decode for codec in _CODECS}
-)
+DECODERS: Final[Mapping[str, Decoder]] = MappingProxyType({codec.CONTENT_TYPE: codec.decode for codec in _CODECS})
 """Content type of a request, in lower case and without parameters, to its decoder."""
 
-ENCODERS: Final[Mapping[str, Encoder]] = MappingProxyType(
-    {codec.CONTENT_TYPE: codec.encode for codec in _CODECS}
-)
+ENCODERS: Final[Mapping[str, Encoder]] = MappingProxyType({codec.CONTENT_TYPE: codec.encode for codec in _CODECS})
 """Content type of an answer to its encoder."""

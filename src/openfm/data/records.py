@@ -31,6 +31,7 @@ import numpy.typing as npt
 
 from openfm.data.faults import Fault, channel_error, data_error
 from openfm.data.files import GZIP_MAGIC, ByteStream, open_file
+from openfm.data.identities import RecordIdentities
 from openfm.data.recordio import is_recordio
 from openfm.data.writing import write_records
 from openfm.errors import ChannelError
@@ -67,11 +68,13 @@ class RecordBlock:
         rows: the features.
         labels: float32, shape (rows,), finite; None where the records have none or they were ignored.
         dense_records: how many of the records were dense.
+        identities: the records' uid and metadata, where they were asked for and any record has one.
     """
 
     rows: SparseRows
     labels: npt.NDArray[np.float32] | None
     dense_records: int
+    identities: RecordIdentities | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -105,7 +108,9 @@ def read_records(
     return block.rows.to_scipy(), block.labels
 
 
-def decode_records(data: Bytes, *, feature_dim: int | None, labels: LabelMode = "optional") -> RecordBlock:
+def decode_records(
+    data: Bytes, *, feature_dim: int | None, labels: LabelMode = "optional", identities: bool = False
+) -> RecordBlock:
     """Decodes a whole buffer of framed records.
 
     Args:
@@ -113,30 +118,36 @@ def decode_records(data: Bytes, *, feature_dim: int | None, labels: LabelMode = 
         feature_dim: the number of columns; None infers it (see :func:`read_records`).
         labels: ``required``: each record must have one. ``optional``: all must have one, or none. ``ignored``: they
             are not looked at.
+        identities: whether uid and metadata are wanted.
 
     Raises:
         DataError: names the record, from 0, its first byte, and what is wrong with it.
     """
-    decoded = _core.decode_records(data, feature_dim, labels, framed=True, final=True)
+    decoded = _core.decode_records(data, feature_dim, labels, framed=True, final=True, identities=identities)
     return _block_or_error(decoded)
 
 
-def decode_bare_record(data: Bytes, *, feature_dim: int | None) -> RecordBlock:
+def decode_bare_record(data: Bytes, *, feature_dim: int | None, identities: bool = False) -> RecordBlock:
     """Decodes one record that comes without a recordIO frame; its label is ignored.
 
     Raises:
         DataError: as :func:`decode_records`.
     """
-    decoded = _core.decode_records(data, feature_dim, "ignored", framed=False, final=True)
+    decoded = _core.decode_records(data, feature_dim, "ignored", framed=False, final=True, identities=identities)
     return _block_or_error(decoded)
 
 
-def encode_scores(scores: npt.NDArray[np.float32], predicted_labels: npt.NDArray[np.float32] | None = None) -> bytes:
+def encode_scores(
+    scores: npt.NDArray[np.float32],
+    predicted_labels: npt.NDArray[np.float32] | None = None,
+    identities: RecordIdentities | None = None,
+) -> bytes:
     """The server's answer in recordIO-protobuf.
 
     Args:
         scores: shape (n,).
         predicted_labels: shape (n,); None for a regressor.
+        identities: the uid and metadata that the records get; None for none.
 
     Returns:
         n framed records without features, whose label map holds ``score`` and, if given, ``predicted_label``, each a
@@ -145,6 +156,8 @@ def encode_scores(scores: npt.NDArray[np.float32], predicted_labels: npt.NDArray
     return _core.encode_scores(
         np.ascontiguousarray(scores, dtype=np.float32),
         None if predicted_labels is None else np.ascontiguousarray(predicted_labels, dtype=np.float32),
+        None if identities is None else identities.offsets,
+        None if identities is None else identities.fields,
     )
 
 
@@ -246,4 +259,5 @@ def _block_or_error(decoded: _core.Decoded) -> RecordBlock:
 
 def _block(decoded: _core.Decoded) -> RecordBlock:
     rows = SparseRows(decoded.indptr, decoded.indices, decoded.values, decoded.feature_dim)
-    return RecordBlock(rows=rows, labels=decoded.labels, dense_records=decoded.dense_records)
+    identities = None if decoded.identities is None else RecordIdentities(*decoded.identities)
+    return RecordBlock(rows, decoded.labels, decoded.dense_records, identities)

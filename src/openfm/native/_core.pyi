@@ -25,6 +25,8 @@ class Decoded:
     @property
     def labels(self) -> npt.NDArray[np.float32] | None: ...
     @property
+    def identities(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None: ...
+    @property
     def feature_dim(self) -> int: ...
     @property
     def dense_records(self) -> int: ...
@@ -37,10 +39,12 @@ def decode_records(
     labels: Literal["required", "optional", "ignored"],
     framed: bool,
     final: bool,
+    identities: bool = False,
 ) -> Decoded:
     """Decodes the whole records that ``data`` start with; ``consumed`` says how many bytes they take.
 
-    Unless ``final``, an incomplete record at the end is left for the next call. Releases the GIL.
+    Unless ``final``, an incomplete record at the end is left for the next call. Releases the GIL. ``identities`` asks for
+    offsets and bytes of the serialised fields uid and metadata of each record.
     """
 
 def encode_dense(values: npt.NDArray[Any], labels: npt.NDArray[Any] | None) -> bytes: ...
@@ -51,7 +55,12 @@ def encode_sparse(
     labels: npt.NDArray[Any] | None,
     feature_dim: int,
 ) -> bytes: ...
-def encode_scores(scores: npt.NDArray[np.float32], predicted_labels: npt.NDArray[np.float32] | None) -> bytes: ...
+def encode_scores(
+    scores: npt.NDArray[np.float32],
+    predicted_labels: npt.NDArray[np.float32] | None,
+    identity_offsets: npt.NDArray[np.int64] | None = None,
+    identities: npt.NDArray[np.uint8] | None = None,
+) -> bytes: ...
 
 # --- random streams: openfm.fm.initializers wraps them ---------------------------------------------------------------
 

@@ -54,6 +54,7 @@ nb::object to_numpy(Column<T>& column) {
 struct Decoded {
     std::size_t consumed;
     nb::object indptr, indices, values, labels;
+    nb::object identities;
     std::int64_t feature_dim;
     std::size_t dense_records;
     nb::object fault;
@@ -73,12 +74,19 @@ nb::object fault_tuple(const Decoder& decoder) {
     return nb::make_tuple(kind, decoder.rows(), decoder.consumed, fault.found, fault.expected);
 }
 
+// None where no record has a uid or metadata.
+nb::object identity_tuple(Decoder& decoder) {
+    Identities& identities = decoder.identities;
+    if (identities.fields.size() == 0) return nb::none();
+    return nb::make_tuple(to_numpy(identities.offsets), to_numpy(identities.fields));
+}
+
 Decoded decode_records(nb::handle data, std::optional<std::int64_t> feature_dim, std::string_view labels, bool framed,
-                       bool final) {
+                       bool final, bool identities) {
     if (feature_dim && (*feature_dim < 0 || *feature_dim > kMaxFeatureDim)) {
         throw std::invalid_argument("feature_dim must be from 0 to 2^31 - 1");
     }
-    Decoder decoder(feature_dim.value_or(kUnknownFeatureDim), parse_label_mode(labels));
+    Decoder decoder(feature_dim.value_or(kUnknownFeatureDim), parse_label_mode(labels), identities);
     const BytesView view(data);
     {
         const nb::gil_scoped_release release;
@@ -91,8 +99,9 @@ Decoded decode_records(nb::handle data, std::optional<std::int64_t> feature_dim,
     const nb::object fault = fault_tuple(decoder);  // before the columns, which it counts, are given away
     const bool has_labels = decoder.labels.size() != 0 || decoder.label_mode() == Labels::required;
     const nb::object found_labels = has_labels ? to_numpy(decoder.labels) : nb::none();
-    return {decoder.consumed,           to_numpy(decoder.indptr), to_numpy(decoder.indices), to_numpy(decoder.values),
-            found_labels,               decoder.feature_dim(),    decoder.dense_records,     fault};
+    return {decoder.consumed, to_numpy(decoder.indptr), to_numpy(decoder.indices), to_numpy(decoder.values),
+            found_labels,     identity_tuple(decoder),  decoder.feature_dim(),     decoder.dense_records,
+            fault};
 }
 
 template <class Array>
@@ -156,13 +165,30 @@ nb::bytes encode_sparse(const Vector<std::int64_t>& indptr, const Vector<std::in
     return encode_to_bytes([&](Column<std::uint8_t>& out) { encode_rows(rows, out); });
 }
 
-nb::bytes encode_score_records(const Vector<float>& scores, const std::optional<Vector<float>>& predicted_labels) {
+void check_identities(const Vector<std::int64_t>& offsets, const Vector<std::uint8_t>& fields, std::size_t records) {
+    if (offsets.shape(0) != records + 1) throw std::invalid_argument("there must be as many identities as scores");
+    bool ordered = offsets(0) == 0 && offsets(records) == static_cast<std::int64_t>(fields.shape(0));
+    for (std::size_t i = 0; i < records; ++i) ordered &= offsets(i) <= offsets(i + 1);
+    if (!ordered) throw std::invalid_argument("the identities' offsets do not divide their fields");
+}
+
+nb::bytes encode_score_records(const Vector<float>& scores, const std::optional<Vector<float>>& predicted_labels,
+                               const std::optional<Vector<std::int64_t>>& identity_offsets,
+                               const std::optional<Vector<std::uint8_t>>& identities) {
     const std::size_t count = scores.shape(0);
     if (predicted_labels && predicted_labels->shape(0) != count) {
         throw std::invalid_argument("there must be as many predicted labels as scores");
     }
-    const float* labels = predicted_labels ? predicted_labels->data() : nullptr;
-    return encode_to_bytes([&](Column<std::uint8_t>& out) { encode_scores(count, scores.data(), labels, out); });
+    Scores answer;
+    answer.count = count;
+    answer.scores = scores.data();
+    answer.predicted_labels = predicted_labels ? predicted_labels->data() : nullptr;
+    if (identity_offsets && identities) {
+        check_identities(*identity_offsets, *identities, count);
+        answer.identity_offsets = identity_offsets->data();
+        answer.identities = identities->data();
+    }
+    return encode_to_bytes([&](Column<std::uint8_t>& out) { encode_scores(answer, out); });
 }
 
 }  // namespace
@@ -174,17 +200,20 @@ void register_records(nb::module_& m) {
         .def_ro("indices", &Decoded::indices)
         .def_ro("values", &Decoded::values)
         .def_ro("labels", &Decoded::labels)
+        .def_ro("identities", &Decoded::identities)
         .def_ro("feature_dim", &Decoded::feature_dim)
         .def_ro("dense_records", &Decoded::dense_records)
         .def_ro("fault", &Decoded::fault);
     m.def("decode_records", &decode_records, "data"_a, "feature_dim"_a.none(), "labels"_a, "framed"_a, "final"_a,
+          "identities"_a = false,
           "Decodes whole records to compressed sparse rows; see openfm.data.records.");
     m.def("encode_dense", &encode_dense, "values"_a, "labels"_a.none(),
           "Framed records of dense rows (float32, float64 or int32), one label each or none.");
     m.def("encode_sparse", &encode_sparse, "indptr"_a, "indices"_a, "values"_a, "labels"_a.none(), "feature_dim"_a,
           "Framed records of compressed sparse rows (float32, float64 or int32), one label each or none.");
     m.def("encode_scores", &encode_score_records, "scores"_a, "predicted_labels"_a.none(),
-          "Framed records with the label `score` and, when given, `predicted_label`.");
+          "identity_offsets"_a.none() = nb::none(), "identities"_a.none() = nb::none(),
+          "Framed records with the label `score` and, when given, `predicted_label`, `uid` and `metadata`.");
 }
 
 }  // namespace openfm

@@ -91,6 +91,7 @@ Fault Decoder::append(Span message) {
     if (!record_.has_features) return {"features_missing"};
     if (Fault fault = append_features(record_.features)) return fault;
     if (Fault fault = append_label()) return fault;
+    if (collects_identities_) append_identity();
     indptr.push(static_cast<std::int64_t>(indices.size()));
     return {};
 }
@@ -235,6 +236,16 @@ Fault Decoder::append_label() {
     if (magnitude_bits(row.begin, 0) >= kInfinityBits) return not_finite(row.begin, 1, "label_nan", "label_infinite");
     labels.push(load_float(row.begin, 0));
     return {};
+}
+
+void Decoder::append_identity() {
+    for (const auto& [number, text] : {std::pair(kUidField, record_.uid), std::pair(kMetadataField, record_.metadata)}) {
+        if (text.begin == nullptr) continue;
+        std::uint8_t* const start = identities.fields.reserve(field_size(text.size()));
+        std::uint8_t* const end = write_bytes(write_field_header(start, number, text.size()), text.begin, text.size());
+        identities.fields.commit(static_cast<std::size_t>(end - start));
+    }
+    identities.offsets.push(static_cast<std::int64_t>(identities.fields.size()));
 }
 
 }  // namespace openfm::records

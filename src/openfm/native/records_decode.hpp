@@ -26,12 +26,23 @@ struct Fault {
     explicit operator bool() const { return !kind.empty(); }
 };
 
+// Of each record the fields `uid` and `metadata`, as they stand in a message: what to append to the answer's record.
+struct Identities {
+    Column<std::int64_t> offsets;  // of each record's first byte, and the end
+    Column<std::uint8_t> fields;
+};
+
 class Decoder {
 public:
     // feature_dim may be kUnknownFeatureDim: the records then say how wide they are.
-    Decoder(std::int64_t feature_dim, Labels labels)
-        : feature_dim_(feature_dim), infers_width_(feature_dim == kUnknownFeatureDim), label_mode_(labels) {
+    // collect_identities: whether `identities` are wanted.
+    Decoder(std::int64_t feature_dim, Labels labels, bool collect_identities = false)
+        : feature_dim_(feature_dim),
+          infers_width_(feature_dim == kUnknownFeatureDim),
+          label_mode_(labels),
+          collects_identities_(collect_identities) {
         indptr.push(0);
+        identities.offsets.push(0);
     }
 
     // Decodes the whole framed records that `data` starts with. Unless `final`, an incomplete last one is left for the
@@ -55,6 +66,7 @@ public:
     Column<std::int32_t> indices;
     Column<float> values;
     Column<float> labels;  // as many as rows, or none
+    Identities identities;
 
 private:
     Fault append(Span message);
@@ -63,6 +75,7 @@ private:
     Fault append_sparse(const std::uint8_t* row, std::size_t count, Span keys);
     Fault append_unsorted(const std::uint8_t* row, std::size_t count, Span keys);
     Fault append_label();
+    void append_identity();
     Fault check_shape(Span shape);
     Fault declare_width(std::uint64_t width);
     std::uint64_t key_limit() const;
@@ -72,6 +85,7 @@ private:
     bool infers_width_;
     std::int64_t widest_key_ = 0;  // one more than the largest key, while feature_dim_ is unknown
     Labels label_mode_;
+    bool collects_identities_;
     RecordParser parser_;
     Record record_;
     std::vector<std::uint8_t> joined_values_, joined_keys_;

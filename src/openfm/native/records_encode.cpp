@@ -4,40 +4,13 @@
 #include <stdexcept>
 
 #include "records_frame.hpp"
+#include "records_schema.hpp"
 
 namespace openfm::records {
 namespace {
 
-constexpr std::uint32_t kFeatures = 1;  // fields of aialgs.data.Record
-constexpr std::uint32_t kLabel = 2;
-
-std::size_t varint_size(std::uint64_t value) {
-    std::size_t size = 1;
-    for (; value >= 0x80; value >>= 7) ++size;
-    return size;
-}
-
-std::uint8_t* write_varint(std::uint8_t* out, std::uint64_t value) {
-    for (; value >= 0x80; value >>= 7) *out++ = static_cast<std::uint8_t>(value | 0x80);
-    *out++ = static_cast<std::uint8_t>(value);
-    return out;
-}
-
-// A length-delimited field: tag (one byte: all field numbers are below 16), length, payload.
-std::size_t field_size(std::size_t payload) { return 1 + varint_size(payload) + payload; }
-
 // An empty repeated field is not written at all.
 std::size_t packed_field_size(std::size_t payload) { return payload == 0 ? 0 : field_size(payload); }
-
-std::uint8_t* write_field_header(std::uint8_t* out, std::uint32_t number, std::size_t payload) {
-    *out++ = static_cast<std::uint8_t>(number << 3 | static_cast<std::uint32_t>(WireType::length));
-    return write_varint(out, payload);
-}
-
-std::uint8_t* write_bytes(std::uint8_t* out, const void* bytes, std::size_t size) {
-    if (size != 0) std::memcpy(out, bytes, size);
-    return out + size;
-}
 
 std::size_t element_size(Numbers::Type type) { return type == Numbers::Type::float64 ? 8 : 4; }
 
@@ -131,8 +104,9 @@ private:
     std::size_t tensor_size_ = 0, value_size_ = 0, entry_size_ = 0;
 };
 
-void write_record(const Entry& first, const Entry* second, Column<std::uint8_t>& out) {
-    const std::size_t size = first.size() + (second != nullptr ? second->size() : 0);
+// One record of one or two map entries and of further fields that are serialised already.
+void write_record(const Entry& first, const Entry* second, Span fields, Column<std::uint8_t>& out) {
+    const std::size_t size = first.size() + (second != nullptr ? second->size() : 0) + fields.size();
     if (size > kMaxFrameLength) throw std::length_error("a record is longer than recordIO can frame (2^29 - 1 bytes)");
     const std::size_t padding = (4 - size % 4) % 4;
     const std::uint32_t header[2] = {kMagic, static_cast<std::uint32_t>(size)};
@@ -140,17 +114,18 @@ void write_record(const Entry& first, const Entry* second, Column<std::uint8_t>&
     p = write_bytes(p, header, sizeof header);
     p = first.write(p);
     if (second != nullptr) p = second->write(p);
+    p = write_bytes(p, fields.begin, fields.size());
     std::memset(p, 0, padding);
     out.commit(sizeof header + size + padding);
 }
 
 Entry features_of(const Rows& rows, std::size_t i) {
     if (rows.indptr == nullptr) {
-        return {kFeatures, "values", Slice(rows.values, i * rows.width, (i + 1) * rows.width)};
+        return {kFeaturesField, "values", Slice(rows.values, i * rows.width, (i + 1) * rows.width)};
     }
     const auto begin = static_cast<std::size_t>(rows.indptr[i]);
     const auto end = static_cast<std::size_t>(rows.indptr[i + 1]);
-    return {kFeatures, "values", Slice(rows.values, begin, end), rows.indices + begin, rows.width};
+    return {kFeaturesField, "values", Slice(rows.values, begin, end), rows.indices + begin, rows.width};
 }
 
 }  // namespace
@@ -159,24 +134,28 @@ void encode_rows(const Rows& rows, Column<std::uint8_t>& out) {
     for (std::size_t i = 0; i < rows.count; ++i) {
         const Entry features = features_of(rows, i);
         if (rows.labels == nullptr) {
-            write_record(features, nullptr, out);
+            write_record(features, nullptr, {}, out);
         } else {
-            const Entry label(kLabel, "values", Slice(*rows.labels, i, i + 1));
-            write_record(features, &label, out);
+            const Entry label(kLabelField, "values", Slice(*rows.labels, i, i + 1));
+            write_record(features, &label, {}, out);
         }
     }
 }
 
-void encode_scores(std::size_t count, const float* scores, const float* predicted_labels, Column<std::uint8_t>& out) {
-    const Numbers score_numbers{Numbers::Type::float32, scores};
-    const Numbers label_numbers{Numbers::Type::float32, predicted_labels};
-    for (std::size_t i = 0; i < count; ++i) {
-        const Entry score(kLabel, "score", Slice(score_numbers, i, i + 1));
-        if (predicted_labels == nullptr) {
-            write_record(score, nullptr, out);
+void encode_scores(const Scores& answer, Column<std::uint8_t>& out) {
+    const Numbers score_numbers{Numbers::Type::float32, answer.scores};
+    const Numbers label_numbers{Numbers::Type::float32, answer.predicted_labels};
+    for (std::size_t i = 0; i < answer.count; ++i) {
+        Span identity;
+        if (answer.identities != nullptr) {
+            identity = {answer.identities + answer.identity_offsets[i], answer.identities + answer.identity_offsets[i + 1]};
+        }
+        const Entry score(kLabelField, "score", Slice(score_numbers, i, i + 1));
+        if (answer.predicted_labels == nullptr) {
+            write_record(score, nullptr, identity, out);
         } else {
-            const Entry label(kLabel, "predicted_label", Slice(label_numbers, i, i + 1));
-            write_record(score, &label, out);
+            const Entry label(kLabelField, "predicted_label", Slice(label_numbers, i, i + 1));
+            write_record(score, &label, identity, out);
         }
     }
 }

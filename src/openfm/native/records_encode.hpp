@@ -28,7 +28,17 @@ struct Rows {
 // Throws std::length_error when a record is longer than a frame can be (2^29 - 1 bytes).
 void encode_rows(const Rows& rows, Column<std::uint8_t>& out);
 
-// Answers of the server: the label map holds `score` and, when there is one, `predicted_label`.
-void encode_scores(std::size_t count, const float* scores, const float* predicted_labels, Column<std::uint8_t>& out);
+// Answers of the server. `predicted_labels` may be null; so may `identities`, which else has the serialised fields `uid`
+// and `metadata` of answer i from identity_offsets[i] to identity_offsets[i + 1].
+struct Scores {
+    std::size_t count = 0;
+    const float* scores = nullptr;
+    const float* predicted_labels = nullptr;
+    const std::int64_t* identity_offsets = nullptr;
+    const std::uint8_t* identities = nullptr;
+};
+
+// Records whose label map holds `score` and, when there is one, `predicted_label`.
+void encode_scores(const Scores& answer, Column<std::uint8_t>& out);
 
 }  // namespace openfm::records

@@ -89,14 +89,19 @@ void Value::clear() {
 
 bool RecordParser::parse(Span message, Record& record) {
     record.has_features = record.has_label = false;
+    record.uid = record.metadata = {};
     FieldReader fields(message, 0);
     Field field;
     while (fields.next(field)) {
         bool valid = true;
-        if (field.is(1, WireType::length)) {
+        if (field.is(kFeaturesField, WireType::length)) {
             valid = parse_entry(field.payload, record.has_features, record.features);
-        } else if (field.is(2, WireType::length)) {
+        } else if (field.is(kLabelField, WireType::length)) {
             valid = parse_entry(field.payload, record.has_label, record.label);
+        } else if (field.is(kUidField, WireType::length)) {
+            record.uid = field.payload;
+        } else if (field.is(kMetadataField, WireType::length)) {
+            record.metadata = field.payload;
         }
         if (!valid) return false;
     }

@@ -1,9 +1,15 @@
-// The message aialgs.data.Record, as far as Factorization Machines read it: the feature and the label named "values".
+// The message aialgs.data.Record, as far as Factorization Machines read it: the feature and the label named "values",
+// and what identifies the record.
 #pragma once
 
 #include "records_wire.hpp"
 
 namespace openfm::records {
+
+constexpr std::uint32_t kFeaturesField = 1;  // fields of aialgs.data.Record
+constexpr std::uint32_t kLabelField = 2;
+constexpr std::uint32_t kUidField = 3;
+constexpr std::uint32_t kMetadataField = 4;
 
 enum class TensorType : std::uint8_t { none, float32, float64, int32, bytes };
 
@@ -23,6 +29,8 @@ struct Record {
     bool has_label = false;
     Value features;
     Value label;
+    Span uid;  // null where the field is missing; an empty one is not
+    Span metadata;
 };
 
 class RecordParser {

@@ -1,4 +1,4 @@
-// The protobuf wire format: steps through the fields of a message, checking every bound.
+// The protobuf wire format: steps through the fields of a message, checking every bound; and writes fields.
 //
 // Accepts and rejects exactly the bytes that Google's own parser (upb, the engine of the Python package) does; the
 // property tests hold that. Reference: https://protobuf.dev/programming-guides/encoding/
@@ -162,6 +162,31 @@ inline std::uint64_t next_varint(const std::uint8_t*& p, const std::uint8_t* end
     std::uint64_t value;
     p = read_varint(p, end, value);
     return value;
+}
+
+inline std::size_t varint_size(std::uint64_t value) {
+    std::size_t size = 1;
+    for (; value >= 0x80; value >>= 7) ++size;
+    return size;
+}
+
+inline std::uint8_t* write_varint(std::uint8_t* out, std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7) *out++ = static_cast<std::uint8_t>(value | 0x80);
+    *out++ = static_cast<std::uint8_t>(value);
+    return out;
+}
+
+// A length-delimited field: tag (one byte: all field numbers are below 16), length, payload.
+inline std::size_t field_size(std::size_t payload) { return 1 + varint_size(payload) + payload; }
+
+inline std::uint8_t* write_field_header(std::uint8_t* out, std::uint32_t number, std::size_t payload) {
+    *out++ = static_cast<std::uint8_t>(number << 3 | static_cast<std::uint32_t>(WireType::length));
+    return write_varint(out, payload);
+}
+
+inline std::uint8_t* write_bytes(std::uint8_t* out, const void* bytes, std::size_t size) {
+    if (size != 0) std::memcpy(out, bytes, size);
+    return out + size;
 }
 
 // What a repeated scalar field received, in packed form: a field may come in any number of packed runs and single

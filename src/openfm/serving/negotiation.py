@@ -12,7 +12,7 @@ from openfm.errors import NotAcceptableError, UnsupportedContentTypeError
 __all__ = ["choose_answer_type", "choose_decoder"]
 
 
-def choose_decoder(content_type: str, body: bytes) -> Decoder:
+def choose_decoder(content_type: str, body: bytes | bytearray) -> Decoder:
     """The decoder of a request.
 
     Args:

@@ -71,6 +71,8 @@ class ServingSettings:
         timeout: seconds that a worker may be stuck before it is replaced
             (``SAGEMAKER_MODEL_SERVER_TIMEOUT``, or else ``MODEL_SERVER_TIMEOUT``).
         batch: whether batch transform started the server (``SAGEMAKER_BATCH``).
+        local_mode: whether the SDK's local mode started the batch transform: it sets ``SAGEMAKER_BATCH``
+            to ``True`` where SageMaker sets it to ``true``.
         accept: the type that requests without an ``Accept`` header get; None for the default
             (``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT``).
         max_content_length: the largest request body in bytes; None for the default
@@ -91,6 +93,7 @@ class ServingSettings:
     )
     timeout: int = _variable("SAGEMAKER_MODEL_SERVER_TIMEOUT", "MODEL_SERVER_TIMEOUT", parse=_whole(1), default=60)
     batch: bool = _variable("SAGEMAKER_BATCH", parse=_boolean, default=False)
+    local_mode: bool = _variable("SAGEMAKER_BATCH", parse=lambda text: text == "True", default=False)
     accept: str | None = _variable("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", parse=_answer_type, default=None)
     max_content_length: int | None = _variable("MAX_CONTENT_LENGTH", parse=_whole(1), default=None)
     max_payload_mib: int | None = _variable("SAGEMAKER_MAX_PAYLOAD_IN_MB", parse=_whole(0), default=None)
@@ -141,3 +144,10 @@ class ServingSettings:
         if self.max_payload_mib is not None:
             return self.max_payload_mib * _MIB
         return _DEFAULT_LIMIT
+
+    @property
+    def payload_mb(self) -> int:
+        """The payload in MiB that a batch transform should send at once; 0 for any."""
+        if self.max_content_length is not None:
+            return max(1, self.max_content_length // _MIB)
+        return _DEFAULT_LIMIT // _MIB if self.max_payload_mib is None else self.max_payload_mib

@@ -20,9 +20,7 @@ Matrix = npt.NDArray[np.float32]
 matrices = hnp.arrays(
     np.float32,
     st.tuples(st.integers(0, 6), st.integers(1, 9)),
-    elements=st.one_of(
-        st.just(0.0), st.just(-0.0), st.floats(width=32, allow_nan=False, allow_infinity=False)
-    ),
+    elements=st.one_of(st.just(0.0), st.just(-0.0), st.floats(width=32, allow_nan=False, allow_infinity=False)),
 )
 
 
@@ -72,8 +70,8 @@ def test_json_and_jsonlines(matrix: Matrix, data: st.DataObject) -> None:
     as_lines = "\n".join(json.dumps(instance) for instance in instances).encode()
 
     wanted = expected(matrix)
-    assert_same(DECODERS["application/json"](as_json, matrix.shape[1]), wanted)
-    assert_same(DECODERS["application/jsonlines"](as_lines, matrix.shape[1]), wanted)
+    assert_same(DECODERS["application/json"](as_json, matrix.shape[1]).rows, wanted)
+    assert_same(DECODERS["application/jsonlines"](as_lines, matrix.shape[1]).rows, wanted)
 
 
 @pytest.mark.parametrize("dense", [True, False])
@@ -82,7 +80,7 @@ def test_recordio_protobuf(dense: bool, matrix: Matrix) -> None:
     body = framed(matrix, dense=dense)
     if len(matrix) > 0:
         decode = DECODERS["application/x-recordio-protobuf"]
-        assert_same(decode(body, matrix.shape[1]), expected(matrix))
+        assert_same(decode(body, matrix.shape[1]).rows, expected(matrix))
 
 
 def framed(matrix: Matrix, *, dense: bool) -> bytes:

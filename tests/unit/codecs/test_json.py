@@ -13,17 +13,16 @@ MAX_FLOAT32 = np.finfo(np.float32).max
 
 
 def test_the_largest_float32_is_read() -> None:
-    rows = codec.decode(b'{"instances": [{"features": [3.4028235e38]}]}', 1)
+    rows = codec.decode(b'{"instances": [{"features": [3.4028235e38]}]}', 1).rows
 
     assert rows.values.tolist() == [float(MAX_FLOAT32)]
 
 
 def test_many_sparse_instances_keep_their_order() -> None:
     instances = [
-        {"data": {"features": {"keys": [number, 7], "values": [1.0, number + 1.0]}}}
-        for number in range(8, 3008)
+        {"data": {"features": {"keys": [number, 7], "values": [1.0, number + 1.0]}}} for number in range(8, 3008)
     ]
-    rows = codec.decode(json.dumps({"instances": instances}).encode(), 4000)
+    rows = codec.decode(json.dumps({"instances": instances}).encode(), 4000).rows
 
     assert len(rows) == 3000
     assert rows.indptr.tolist() == list(range(0, 6001, 2))
@@ -38,9 +37,7 @@ def test_the_last_of_many_instances_is_named() -> None:
     with pytest.raises(RequestError) as caught:
         codec.decode(json.dumps({"instances": instances}).encode(), 784)
 
-    assert caught.value.message == (
-        "instance 2999: data.features.keys[1] is 784, but the model has feature_dim 784"
-    )
+    assert caught.value.message == ("instance 2999: data.features.keys[1] is 784, but the model has feature_dim 784")
 
 
 def test_sparse_rows_of_the_widest_model() -> None:
@@ -48,14 +45,14 @@ def test_sparse_rows_of_the_widest_model() -> None:
         b'{"instances": [{"data": {"features": {"keys": [2147483646, 0], "values": [2, 1]}}},'
         b' {"data": {"features": {"keys": [2147483646, 5], "values": [4, 3]}}}]}'
     )
-    rows = codec.decode(body, 2**31 - 1)
+    rows = codec.decode(body, 2**31 - 1).rows
 
     assert rows.indices.tolist() == [0, 2**31 - 2, 5, 2**31 - 2]
     assert rows.values.tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
 def test_nan_where_nothing_reads_it_is_ignored() -> None:
-    rows = codec.decode(b'{"instances": [{"features": [1], "configuration": {"a": NaN}}]}', 1)
+    rows = codec.decode(b'{"instances": [{"features": [1], "configuration": {"a": NaN}}]}', 1).rows
 
     assert rows.values.tolist() == [1.0]
 
@@ -70,17 +67,14 @@ def test_classifier_answer() -> None:
     predictions = Predictions(scores, np.array([1, 0], dtype=np.float32))
 
     assert codec.encode(predictions) == (
-        b'{"predictions":[{"score":0.5895045399665833,"predicted_label":1.0},'
-        b'{"score":0.0,"predicted_label":0.0}]}'
+        b'{"predictions":[{"score":0.5895045399665833,"predicted_label":1.0},{"score":0.0,"predicted_label":0.0}]}'
     )
 
 
 def test_regressor_answer_has_no_label() -> None:
     predictions = Predictions(np.array([3.4399240016937256, -2], dtype=np.float32))
 
-    assert codec.encode(predictions) == (
-        b'{"predictions":[{"score":3.4399240016937256},{"score":-2.0}]}'
-    )
+    assert codec.encode(predictions) == (b'{"predictions":[{"score":3.4399240016937256},{"score":-2.0}]}')
 
 
 def test_answer_to_no_instances() -> None:

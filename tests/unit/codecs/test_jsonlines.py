@@ -28,10 +28,9 @@ def test_answer_to_no_lines_is_empty() -> None:
 
 def test_many_lines_keep_their_order() -> None:
     body = b"".join(
-        json.dumps({"data": {"features": {"keys": [number], "values": [number + 1]}}}).encode()
-        + b"\n"
+        json.dumps({"data": {"features": {"keys": [number], "values": [number + 1]}}}).encode() + b"\n"
         for number in range(500)
     )
-    rows = codec.decode(body, 500)
+    rows = codec.decode(body, 500).rows
 
     np.testing.assert_array_equal(rows.to_scipy().toarray(), np.diag(np.arange(1.0, 501.0)))

@@ -39,7 +39,7 @@ def test_valid_request(path: Path) -> None:
     body = (path.parent / expected["request"]).read_bytes()
 
     content_type = parse_options_header(expected["content_type"])[0].lower()
-    rows = choose_decoder(content_type, body)(body, 3)
+    rows = choose_decoder(content_type, body)(body, 3).rows
     wanted = np.array(expected["rows"], dtype=np.float32).reshape(-1, 3)
     np.testing.assert_array_equal(rows.to_scipy().toarray(), wanted)
     assert rows.indptr.dtype == np.int64

@@ -1,0 +1,72 @@
+"""One invocation: the request's body and headers to a predictor's answer."""
+
+from __future__ import annotations
+
+from flask import Response, request
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
+from werkzeug.exceptions import ClientDisconnected
+
+from openfm.codecs.registry import ENCODERS
+from openfm.errors import PayloadTooLargeError, RequestError
+from openfm.serving.negotiation import choose_answer_type, choose_decoder
+from openfm.serving.predictor import Predictor
+from openfm.serving.settings import ServingSettings
+
+__all__ = ["answer_invocation", "read_body"]
+
+_BLOCK = 2**20
+
+# How much of a body over the limit is read all the same: a client that still sends when the answer
+# comes sees a broken connection and not the answer.
+_DISCARDED = 2**27
+
+
+def answer_invocation(body: bytearray, predictor: Predictor, settings: ServingSettings) -> Response:
+    """Score the current request's instances.
+
+    Args:
+        body: what :func:`read_body` read; an empty one is answered by 204.
+        predictor: the model.
+        settings: the default type of answers.
+
+    Raises:
+        RequestError: the request cannot be answered; one of its subclasses where a header is the reason.
+    """
+    if not body:
+        return Response(status=204, mimetype="text/plain")
+    decode = choose_decoder(request.mimetype, body)
+    answer_type = choose_answer_type(request.headers.get("Accept"), settings.default_answer_type)
+    instances = decode(body, predictor.feature_dim)
+    predictions = predictor.predict(instances.rows).identified(instances.identities)
+    return Response(ENCODERS[answer_type](predictions), content_type=answer_type)
+
+
+def read_body(limit: int | None) -> bytearray:
+    """The current request's body of at most ``limit`` bytes, be its length announced or be it chunked.
+
+    It is in memory once. Flask's own ``MAX_CONTENT_LENGTH`` would cut a longer chunked body off at the limit and pass
+    on what it has (seen with Werkzeug 3.1), so that the last instances would go unanswered.
+
+    Raises:
+        PayloadTooLargeError: the body is longer than ``limit``.
+        RequestError: it ends early.
+    """
+    body = bytearray()
+    size = 0
+    try:
+        while block := request.stream.read(_BLOCK):
+            size += len(block)
+            if limit is None or size <= limit:
+                body += block
+            elif size > limit + _DISCARDED:
+                break
+    except (OSError, ParseException, ClientDisconnected) as error:
+        raise RequestError("the request's body is cut short or its chunks are malformed") from error
+    if limit is not None and size > limit:
+        raise PayloadTooLargeError(
+            f"the request's body is larger than {limit} bytes; send fewer instances at once, or "
+            "set MAX_CONTENT_LENGTH (bytes) or SAGEMAKER_MAX_PAYLOAD_IN_MB (MiB) for the server"
+        )
+    if size < (request.content_length or 0):
+        raise RequestError(f"the request's body is cut short at {size} of {request.content_length} bytes")
+    return body
