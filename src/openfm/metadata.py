@@ -44,7 +44,7 @@ def create_algorithm_request(name: str, image: str) -> dict[str, Any]:
     """
     return {
         "AlgorithmName": name,
-        "AlgorithmDescription": "Factorization Machines as Amazon SageMaker's built-in algorithm trains and serves them",
+        "AlgorithmDescription": "Factorization Machines as SageMaker's built-in algorithm trains and serves them",
         "TrainingSpecification": {
             "TrainingImage": image,
             "SupportedHyperParameters": [_hyperparameter(declaration) for declaration in DECLARATIONS],
