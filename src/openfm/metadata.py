@@ -128,7 +128,7 @@ def _categorical(values: list[str]) -> dict[str, Any]:
 
 def _channel(channel: ChannelDeclaration) -> dict[str, Any]:
     return {
-        "Name": channel.name,
+        "Name": channel.names[0],
         "Description": channel.description,
         "IsRequired": channel.required,
         "SupportedContentTypes": list(channel.content_types),

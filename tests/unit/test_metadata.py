@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import botocore.session
 import pytest
@@ -12,8 +13,7 @@ from botocore.validate import ParamValidator
 from click.testing import CliRunner
 
 from openfm.cli import main
-from openfm.contract.channel_table import CHANNELS
-from openfm.contract.config import CONTENT_TYPES, TEST_CHANNELS, TRAIN_CHANNELS
+from openfm.contract.config import InputDataConfig
 from openfm.contract.hyperparameter_kinds import Choice, Flag, Integer, Number, Text
 from openfm.contract.hyperparameter_table import DECLARATIONS
 from openfm.contract.hyperparameters import Hyperparameters
@@ -118,11 +118,17 @@ def test_jobs_take_the_ends_of_each_range_and_the_default(name: str) -> None:
         Hyperparameters.parse({**required, name: value})
 
 
-def test_channels_are_those_that_jobs_read() -> None:
-    required = {channel.name for channel in CHANNELS if channel.required}
-    assert required == {TRAIN_CHANNELS[0]}
-    assert {channel["Name"] for channel in TRAINING["TrainingChannels"]} >= {TRAIN_CHANNELS[0], *TEST_CHANNELS}
-    assert TRAINING["TrainingChannels"][0]["SupportedContentTypes"] == list(CONTENT_TYPES)
+def test_jobs_take_every_content_type_and_input_mode_of_each_channel(tmp_path: Path) -> None:
+    config = tmp_path / "inputdataconfig.json"
+    channels = TRAINING["TrainingChannels"]
+    assert [channel["Name"] for channel in channels] == ["train", "test", "validation", "model"]
+    assert [channel["Name"] for channel in channels if channel["IsRequired"]] == ["train"]
+    for channel in channels:
+        for content_type in channel["SupportedContentTypes"]:
+            for mode in channel["SupportedInputModes"]:
+                given = {channel["Name"]: {"ContentType": content_type, "TrainingInputMode": mode}}
+                config.write_text(json.dumps(given))
+                assert InputDataConfig.read(config).remarks() == []
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,10 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> Path:
             else:
                 write_model_file(destination, content)
     except OSError as error:
-        raise PlatformError(f"cannot write the model to {target}: {error.strerror or error}") from error
+        raise PlatformError(
+            f"The model cannot be written to {target}: {error.strerror or error}. Free some space there, or mount a "
+            "folder that openfm may write to."
+        ) from error
     return target
 
 

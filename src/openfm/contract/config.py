@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from openfm.contract.channel_table import CHANNELS, CONTENT_TYPES, MODEL, TEST, TRAIN, VALIDATION
 from openfm.errors import ChannelError, CustomerError
 
 __all__ = [
@@ -27,28 +28,21 @@ __all__ = [
     "read_hyperparameters",
 ]
 
-TRAIN_CHANNELS = ("train", "training")
+TRAIN_CHANNELS = TRAIN.names
 """Names of the channel to train on; ``training`` is the SageMaker SDK's default name."""
 
-TEST_CHANNELS = ("test",)
+TEST_CHANNELS = TEST.names
 """Names of the channel that is scored once, at the end."""
 
-VALIDATION_CHANNELS = ("validation",)
+VALIDATION_CHANNELS = VALIDATION.names
 """Names of the channel that early stopping watches; without a test channel it is also scored at the end."""
 
-MODEL_CHANNELS = ("model",)
+MODEL_CHANNELS = MODEL.names
 """Names of the channel that holds the model to start from; the name that the SageMaker SDK gives to ``model_uri``."""
 
-_RECORD_CHANNELS = TRAIN_CHANNELS + TEST_CHANNELS + VALIDATION_CHANNELS
-
-CONTENT_TYPES = (
-    "application/x-recordio-protobuf",
-    "application/octet-stream",
-    "binary/octet-stream",
-)
-"""Content types of records; the last two, which S3 gives to unlabelled bytes, say nothing else."""
-
 DEFAULT_HOST = "algo-1"
+
+_DECLARATIONS = {name: declaration for declaration in CHANNELS for name in declaration.names}
 
 # Names stand in log lines whose readers take a host to be one word.
 _HostName = Annotated[str, StringConstraints(pattern=r"^\S+$")]
@@ -98,11 +92,12 @@ class InputDataConfig(BaseModel):
         }
         config = _validated(cls, {"channels": content}, path)
         for name, channel in config.channels.items():
-            if name in _RECORD_CHANNELS:
+            declaration = _DECLARATIONS.get(name)
+            if declaration is None:
+                continue
+            if declaration is not MODEL:  # a model tells by itself what it is
                 _check_content_type(name, channel.content_type)
-                _check_input_mode(name, channel.input_mode, ("File", "FastFile", "Pipe"))
-            if name in MODEL_CHANNELS:  # its content tells its type: a model.tar.gz or a model_algo-1
-                _check_input_mode(name, channel.input_mode, ("File", "FastFile"))
+            _check_input_mode(name, channel.input_mode, declaration.input_modes)
         return config
 
     @property
@@ -115,7 +110,7 @@ class InputDataConfig(BaseModel):
         return [
             f"Channel '{name}' is not used: the algorithm reads 'train', 'validation', 'test' and 'model'."
             for name in sorted(self.channels)
-            if name not in _RECORD_CHANNELS + MODEL_CHANNELS
+            if name not in _DECLARATIONS
         ]
 
 

@@ -26,6 +26,7 @@ _LOCKED = "Mount a folder there that openfm may use."
 _REMEDIES = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
+    errno.EFBIG: "Raise the limit on the size of a file (ulimit -f).",
     errno.EROFS: _LOCKED,
     errno.EACCES: _LOCKED,
     errno.EPERM: _LOCKED,

@@ -7,7 +7,9 @@ Each line is flushed at once, because a log collector shows nothing before.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import sys
 import threading
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from openfm.contract.hyperparameters import DEFAULT_CONFIGURATION, Hyperparameters
+from openfm.errors import PlatformError
 
 __all__ = ["JobLog"]
 
@@ -166,8 +169,21 @@ class JobLog:
         self._write(f"[{moment} {level.upper()} {threading.get_ident()}] {_printable(message)}")
 
     def _write(self, line: str) -> None:
-        self._stream.write(f"{line}\n")
-        self._stream.flush()
+        try:
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+        except OSError as error:
+            _discard(self._stream)
+            raise PlatformError(
+                f"The log cannot be written to standard output: {error.strerror or error}. Keep what reads it running, "
+                "or give it more space."
+            ) from error
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what the stream still holds go nowhere: Python would fail on it once more when it exits, with code 120."""
+    with contextlib.suppress(OSError), Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _printable(message: str) -> str:

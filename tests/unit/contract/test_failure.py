@@ -43,6 +43,7 @@ def test_an_error_of_openfm_is_itself() -> None:
     [
         (errno.ENOSPC, "No space left on device: /opt/ml/model/m. Free some space"),
         (errno.EDQUOT, "Disk quota exceeded: /opt/ml/model/m. Free some space"),
+        (errno.EFBIG, "File too large: /opt/ml/model/m. Raise the limit"),
         (errno.EROFS, "Read-only file system: /opt/ml/model/m. Mount a folder there"),
         (errno.EACCES, "Permission denied: /opt/ml/model/m. Mount a folder there"),
         (errno.EPERM, "Operation not permitted: /opt/ml/model/m. Mount a folder there"),

@@ -15,6 +15,7 @@ import pytest
 from openfm.contract.hyperparameters import Hyperparameters
 from openfm.contract.job_log import JobLog
 from openfm.contract.metric_definitions import METRIC_DEFINITIONS
+from openfm.errors import PlatformError
 
 PREFIX = re.compile(r"\[\d\d/\d\d/\d{4} \d\d:\d\d:\d\d (DEBUG|INFO|WARNING|ERROR) (\d+)\] (.*)")
 
@@ -213,3 +214,10 @@ def test_opening_lines(tmp_path: Path) -> None:
 def test_standard_output_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
     JobLog().info("hello")
     assert capsys.readouterr().out.endswith("] hello\n")
+
+
+def test_a_log_that_cannot_be_written_says_so() -> None:
+    full = Path("/dev/full").open("w")
+    with pytest.raises(PlatformError, match="The log cannot be written to standard output: No space left on device"):
+        JobLog(stream=full).info("hello")
+    full.close()  # what it still held is gone
