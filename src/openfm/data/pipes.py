@@ -17,10 +17,7 @@ from pathlib import Path
 
 from openfm.errors import PlatformError
 
-__all__ = ["DEFAULT_PIPE_TIMEOUT", "PipeStream", "ReadingStoppedError"]
-
-DEFAULT_PIPE_TIMEOUT = 600.0
-"""Seconds without a FIFO, or without a byte from it, after which a job is given up."""
+__all__ = ["PipeStream", "ReadingStoppedError"]
 
 _INTERVAL = 0.05  # seconds between two looks at whether a stop is requested, or the FIFO has appeared
 
@@ -97,7 +94,7 @@ class PipeStream:
                 return
             if time.monotonic() >= deadline:
                 raise PlatformError(
-                    f"Channel '{self._channel}' is read in Pipe mode, but the FIFO '{self._path}' {complaint} for "
+                    f"Channel '{self._channel}' is read in Pipe mode, but the FIFO '{self._path}' {complaint} within "
                     f"{self._timeout:g} seconds. Check what feeds the FIFOs, one for each pass over the data, or set "
                     "OPENFM_PIPE_TIMEOUT to wait longer."
                 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 
 from openfm.data.channel import Channel
 from openfm.data.files import ByteStream
-from openfm.data.pipes import DEFAULT_PIPE_TIMEOUT, PipeStream, ReadingStoppedError
+from openfm.data.pipes import PipeStream, ReadingStoppedError
 from openfm.data.records import BLOCK_BYTES, RecordBlock, RecordReader
 
 __all__ = ["ChannelReader", "ReadingStoppedError"]
@@ -24,7 +25,7 @@ class ChannelReader:
         channel: what to read.
         feature_dim: the number of columns.
         stopping: whether a stop is requested; asked all the time, also while a FIFO is silent. By default never.
-        pipe_timeout: seconds after which a silent FIFO is an error.
+        pipe_timeout: seconds to wait for a FIFO, and for each next byte of it, before that is an error. By default any.
         block_bytes: how much is read and decoded at a time.
     """
 
@@ -34,7 +35,7 @@ class ChannelReader:
         *,
         feature_dim: int,
         stopping: Callable[[], bool] = lambda: False,
-        pipe_timeout: float = DEFAULT_PIPE_TIMEOUT,
+        pipe_timeout: float = math.inf,
         block_bytes: int = BLOCK_BYTES,
     ) -> None:
         self.channel = channel

@@ -247,7 +247,7 @@ def _fill(stream: ByteStream, buffer: bytearray, filled: int) -> tuple[int, bool
 
 def _hint(fault: Fault, buffer: bytearray) -> str:
     if fault.kind == "bad_magic" and fault.offset == 0 and buffer.startswith(GZIP_MAGIC):
-        return "They are compressed with gzip: in Pipe mode set the channel's CompressionType to Gzip."
+        return "It is compressed with gzip: in Pipe mode set the channel's CompressionType to Gzip."
     return ""
 
 
