@@ -93,7 +93,8 @@ def _read_channel(name: str, path: Path) -> Channel:
                 skipped.append(f"{path.name if file == path else file.relative_to(path)} ({reason})")
     except OSError as error:
         raise ChannelError(
-            f"Unable to read data channel '{name}'. Cannot read '{error.filename or path}': {error.strerror or error}."
+            f"Unable to read data channel '{name}'. Cannot read '{error.filename or path}': {error.strerror or error}. "
+            "Make it readable for the user that openfm runs as."
         ) from error
     if not files:
         raise ChannelError(_nothing_left(name, path, skipped))

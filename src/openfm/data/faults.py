@@ -111,14 +111,15 @@ def channel_error(fault: Fault, channel: str, path: Path, hint: str = "") -> Dat
         fault: what is wrong; ``record`` and ``offset`` count from the file's start.
         channel: the channel's name.
         path: the file.
-        hint: one more sentence, such as what the file really is.
+        hint: one more sentence, such as what the file really is; by default a remedy, unless Amazon's words have one.
     """
     # A key says only that there are more features than it: the dimensionality is at least one more.
     found = fault.found + 1 if fault.kind == "key_range" else fault.found
     sentence = _AMAZON.get(fault.kind, _UNREADABLE)
     sentence = sentence.format(channel=channel, found=found, expected=fault.expected)
     where = f"Record {fault.record} (byte {fault.offset}) of '{path}' {_detail(fault)}."
-    return DataError(" ".join(filter(None, (sentence, where, hint))))
+    remedy = "" if fault.kind in _AMAZON else "Correct the record."
+    return DataError(" ".join(filter(None, (sentence, where, hint or remedy))))
 
 
 def _detail(fault: Fault) -> str:
