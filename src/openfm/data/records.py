@@ -59,6 +59,8 @@ LabelMode = Literal["required", "optional", "ignored"]
 BLOCK_BYTES = 2 * 2**20
 """How much of a channel is read and decoded at a time; it stays in the processor's caches."""
 
+_FRAME_HEADER_BYTES = 8
+
 
 @dataclass(frozen=True, slots=True)
 class RecordBlock:
@@ -205,7 +207,8 @@ class RecordReader:
                 yield from self._decode_stream(stream, path)
         except OSError as error:
             raise ChannelError(
-                f"Unable to read data channel '{self.channel}'. Cannot read '{path}': {error.strerror or error}."
+                f"Unable to read data channel '{self.channel}'. Cannot read '{path}': {error.strerror or error}. "
+                "Make it readable for the user that openfm runs as."
             ) from error
 
     def _decode_stream(self, stream: ByteStream, path: Path) -> Generator[RecordBlock, None, None]:
@@ -221,7 +224,7 @@ class RecordReader:
             if decoded.fault is not None:
                 kind, number, start, found, expected = decoded.fault
                 fault = Fault(kind, record + number, offset + start, found, expected)
-                raise channel_error(fault, self.channel, path, _hint(fault, buffer))
+                raise channel_error(fault, self.channel, path, _hint(fault, bytes(buffer[start : start + 12])))
             block = _block(decoded)
             if len(block):
                 yield block
@@ -245,9 +248,12 @@ def _fill(stream: ByteStream, buffer: bytearray, filled: int) -> tuple[int, bool
     return filled, False
 
 
-def _hint(fault: Fault, buffer: bytearray) -> str:
-    if fault.kind == "bad_magic" and fault.offset == 0 and buffer.startswith(GZIP_MAGIC):
+def _hint(fault: Fault, frame: bytes) -> str:
+    """What the data are instead, as the first bytes of the refused record's frame tell."""
+    if fault.kind == "bad_magic" and fault.offset == 0 and frame.startswith(GZIP_MAGIC):
         return "It is compressed with gzip: in Pipe mode set the channel's CompressionType to Gzip."
+    if is_recordio(frame[_FRAME_HEADER_BYTES:]):
+        return "It holds a whole file of records: set the channel's RecordWrapperType to None."
     return ""
 
 

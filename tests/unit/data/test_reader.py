@@ -14,6 +14,7 @@ import pytest
 
 import openfm
 from openfm.data.channel import Channel, find_channel
+from openfm.data.recordio import frame
 from openfm.data.reader import ChannelReader, ReadingStoppedError
 from openfm.errors import ChannelError, DataError
 from support.pipes import PipeFeeder
@@ -176,6 +177,16 @@ class TestPipes:
         with (
             PipeFeeder(tmp_path / "train", [gzip.compress(records([1]))], passes=1),
             pytest.raises(DataError, match="in Pipe mode set the channel's CompressionType to Gzip"),
+        ):
+            list(self.reader(tmp_path).read_pass())
+
+    def test_objects_wrapped_once_more_are_told_apart(self, tmp_path):
+        """As RecordWrapperType RecordIO does it, which is for objects that are no recordIO files yet."""
+        with (
+            PipeFeeder(tmp_path / "train", [frame(records([1, 2])), frame(records([3]))], passes=1),
+            pytest.raises(
+                DataError, match="Record 0 .* holds a whole file of records: set the channel's RecordWrapper"
+            ),
         ):
             list(self.reader(tmp_path).read_pass())
 
