@@ -1,0 +1,117 @@
+"""Around the application: counts requests, logs them if asked to, and turns them away while the server stops."""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from werkzeug.wsgi import ClosingIterator
+
+from openfm.serving.answers import RETRY_AFTER_SECONDS
+from openfm.serving.metrics import ServerMetrics, route_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+__all__ = ["INFERENCE_ID", "ROWS_KEY", "Observer", "StopFlag"]
+
+ROWS_KEY = "openfm.rows"
+"""Where an application leaves, in the WSGI environment, how many rows it scored."""
+
+INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
+"""The header by which SageMaker's callers tell their requests apart."""
+
+_STOPPING = b"the server is stopping; send the request again"
+
+_ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+access_log = logging.getLogger("openfm.access")
+
+
+class StopFlag:
+    """Raised once, seen by every process that was forked after it was made."""
+
+    def __init__(self) -> None:
+        self._byte = mmap.mmap(-1, 1)
+
+    def set(self) -> None:
+        """Raise it."""
+        self._byte[0] = 1
+
+    def is_set(self) -> bool:
+        """Whether it is raised."""
+        return self._byte[0] == 1
+
+
+class Observer:
+    """WSGI middleware.
+
+    Args:
+        application: what answers the requests.
+        metrics: counts them.
+        stopping: once this is set, every request is answered by 503.
+        log_requests: whether each request but those to ``/ping`` gets a line in the log.
+    """
+
+    def __init__(
+        self, application: WSGIApplication, metrics: ServerMetrics, stopping: StopFlag, *, log_requests: bool = False
+    ) -> None:
+        self._application = application
+        self._metrics = metrics
+        self._stopping = stopping
+        self._log_requests = log_requests
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        start = time.perf_counter()
+        status = 500
+
+        def start_and_note(line: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None) -> Any:
+            nonlocal status
+            status = int(line[:3])
+            return start_response(line, headers, exc_info)
+
+        def end() -> None:
+            self._end(environ, status, time.perf_counter() - start)
+
+        self._metrics.begin()
+        try:
+            if self._stopping.is_set():
+                answer = self._refuse(start_and_note)
+            else:
+                answer = self._application(environ, start_and_note)
+        except BaseException:
+            end()
+            raise
+        # The server closes an answer when it has sent all of it, or has failed to.
+        return ClosingIterator(answer, end)
+
+    def _refuse(self, start_response: StartResponse) -> Iterable[bytes]:
+        self._metrics.refuse_stopping()
+        headers = [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Content-Length", str(len(_STOPPING))),
+            ("Retry-After", str(RETRY_AFTER_SECONDS)),
+        ]
+        start_response("503 Service Unavailable", headers)
+        return [_STOPPING]
+
+    def _end(self, environ: WSGIEnvironment, status: int, seconds: float) -> None:
+        path = environ.get("PATH_INFO", "")
+        rows = environ.get(ROWS_KEY, 0)
+        self._metrics.end(route_of(path), status, seconds, rows)
+        if self._log_requests and path != "/ping":
+            method = environ.get("REQUEST_METHOD", "")
+            fields = {
+                "method": method,
+                "path": path,
+                "status": status,
+                "duration_ms": round(1000 * seconds, 3),
+                "rows": rows,
+                "inference_id": environ.get("HTTP_" + INFERENCE_ID.upper().replace("-", "_")),
+            }
+            access_log.info("%s %r: %d in %.1f ms", method, path, status, 1000 * seconds, extra={"fields": fields})
