@@ -14,8 +14,8 @@ import pytest
 
 import openfm
 from openfm.data.channel import Channel, find_channel
-from openfm.data.recordio import frame
 from openfm.data.reader import ChannelReader, ReadingStoppedError
+from openfm.data.recordio import frame
 from openfm.errors import ChannelError, DataError
 from support.pipes import PipeFeeder
 
@@ -185,7 +185,7 @@ class TestPipes:
         with (
             PipeFeeder(tmp_path / "train", [frame(records([1, 2])), frame(records([3]))], passes=1),
             pytest.raises(
-                DataError, match="Record 0 .* holds a whole file of records: set the channel's RecordWrapper"
+                DataError, match=r"Record 0 .* holds a whole file of records: set the channel's RecordWrapper"
             ),
         ):
             list(self.reader(tmp_path).read_pass())
