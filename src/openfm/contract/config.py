@@ -26,6 +26,7 @@ __all__ = [
     "InputDataConfig",
     "ResourceConfig",
     "read_hyperparameters",
+    "read_json_object",
 ]
 
 TRAIN_CHANNELS = TRAIN.names
@@ -88,7 +89,7 @@ class InputDataConfig(BaseModel):
             ChannelError: broken JSON, or a content type or input mode that is not supported.
         """
         content = {
-            name: {} if value is None else value for name, value in _read_object(path).items()
+            name: {} if value is None else value for name, value in read_json_object(path).items()
         }
         config = _validated(cls, {"channels": content}, path)
         for name, channel in config.channels.items():
@@ -140,7 +141,7 @@ class ResourceConfig(BaseModel):
             ChannelError: broken JSON or names that are no names.
             CustomerError: the job has more than one host.
         """
-        content = _validated(_ResourceFile, _read_object(path), path)
+        content = _validated(_ResourceFile, read_json_object(path), path)
         hosts = sorted(set(content.hosts or ()))
         if len(hosts) > 1:
             raise CustomerError(
@@ -157,10 +158,15 @@ def read_hyperparameters(path: Path) -> dict[str, object]:
     Raises:
         ChannelError: broken JSON, or no JSON object.
     """
-    return _read_object(path)
+    return read_json_object(path)
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path) -> dict[str, Any]:
+    """Read a configuration file; empty if it is missing.
+
+    Raises:
+        ChannelError: broken JSON, or no JSON object.
+    """
     if path.is_dir():
         raise ChannelError(
             f"{path} is a folder, but a file is needed. Docker makes such a folder when the file "

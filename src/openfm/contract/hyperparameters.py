@@ -88,6 +88,12 @@ class Hyperparameters(HyperparameterTable):
         """
         return DEFAULT_CONFIGURATION | self._given
 
+    def network_settings(self) -> TrainingSettings:
+        """What the network that ``dense_network`` chooses trains with."""
+        if self.dense_network is DenseNetwork.AMAZON:
+            return self.amazon_dense_settings()
+        return self.training_settings()
+
     def training_settings(self) -> TrainingSettings:
         """What the documented (sparse) network trains with."""
         return self._settings(

@@ -61,6 +61,16 @@ class ContractPaths:
         return self.base / "model"
 
     @property
+    def checkpoints(self) -> Path:
+        """Folder of checkpoints, if it exists; ``checkpointconfig.json`` may name another."""
+        return self.base / "checkpoints"
+
+    @property
+    def models(self) -> Path:
+        """Folder of a multi-model endpoint's models."""
+        return self.base / "models"
+
+    @property
     def output(self) -> Path:
         """Folder of all output that is not the model."""
         return self.base / "output"

@@ -51,6 +51,12 @@ class RunningMetrics(Protocol):
     def values(self) -> list[Metric]:
         """The metrics in the order in which Amazon's container logs them."""
 
+    def totals(self) -> list[float]:
+        """The sums that all of it comes from, for :meth:`restore`."""
+
+    def restore(self, totals: list[float]) -> None:
+        """Go on from the totals of other metrics of the same kind."""
+
 
 class RegressionMetrics:
     """Mean squared error, its root, and mean absolute error."""
@@ -90,6 +96,15 @@ class RegressionMetrics:
             Metric("mse", "loss", self.loss),
             Metric("absolute_loss", "loss", self._absolute / self._records),
         ]
+
+    def totals(self) -> list[float]:
+        """Records, sum of squared errors, sum of absolute errors."""
+        return [self._records, self._squared, self._absolute]
+
+    def restore(self, totals: list[float]) -> None:
+        """Go on from :meth:`totals`."""
+        records, self._squared, self._absolute = totals
+        self._records = int(records)
 
 
 class BinaryMetrics:
@@ -139,6 +154,17 @@ class BinaryMetrics:
             Metric("binary_classification_cross_entropy", "loss", self.loss),
             Metric("binary_f_1.000", "score", f1),
         ]
+
+    def totals(self) -> list[float]:
+        """Records, sum of cross entropies, correct, true positives, false positives, false negatives."""
+        counts: list[float] = self._counts.tolist()
+        return [self._records, self._cross_entropy, *counts]
+
+    def restore(self, totals: list[float]) -> None:
+        """Go on from :meth:`totals`."""
+        records, self._cross_entropy, *counts = totals
+        self._records = int(records)
+        self._counts = np.array(counts)
 
 
 def running_metrics(predictor_type: PredictorType) -> RunningMetrics:

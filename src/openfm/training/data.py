@@ -79,7 +79,7 @@ class TrainingData:
         self.records = 0
         self.label_order = LabelOrder()
 
-    def epoch(self, number: int) -> Iterator[BatchBlock]:
+    def epoch(self, number: int) -> Generator[BatchBlock, None, None]:
         """The mini-batches of an epoch, in order, in pieces.
 
         Raises:

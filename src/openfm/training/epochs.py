@@ -1,8 +1,9 @@
-"""The epochs of a job: trains mini-batch by mini-batch and logs what Amazon's container logs."""
+"""The epochs of a job: trains piece by piece, and keeps what a job that is killed can go on from."""
 
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 import numpy as np
 import numpy.typing as npt
@@ -10,19 +11,20 @@ import numpy.typing as npt
 from openfm.contract.hyperparameters import DenseNetwork, Hyperparameters
 from openfm.contract.job_log import JobLog
 from openfm.data.reader import ChannelReader, ReadingStoppedError
-from openfm.fm.metrics import Metric, RunningMetrics, running_metrics
+from openfm.errors import DataError
+from openfm.fm.metrics import running_metrics
 from openfm.fm.model import FactorizationMachine
-from openfm.fm.trainer import Trainer
+from openfm.fm.trainer import BatchBlock, Trainer
+from openfm.training.checkpointing import Checkpointing, JobState
 from openfm.training.data import TrainingData
+from openfm.training.early_stopping import EarlyStopping
+from openfm.training.epoch_log import EpochLog
 from openfm.training.progress import still_improving
+from openfm.training.scoring import score_channel
 from openfm.training.stop import StopRequest
 
 __all__ = ["EpochLoop"]
 
-_NETWORKS = {
-    DenseNetwork.DOCUMENTED: "[Sparse network] Building a sparse network.",
-    DenseNetwork.AMAZON: "[Fully symbolic network] Building a fully symbolic network.",
-}
 _DENSE_WARNINGS = {
     DenseNetwork.DOCUMENTED: (
         "The records are dense. They are trained by the documented network, as sparse records of "
@@ -36,149 +38,181 @@ _DENSE_WARNINGS = {
     ),
 }
 
+_PIECE_SECONDS = 0.2  # how long a stop request or a checkpoint that is due may wait for the kernels
+
 
 class EpochLoop:
     """Trains the epochs of one job.
 
     Args:
         hyperparameters: of the job.
-        reader: of the training channel.
+        trainer: with the parameters to start from.
+        train: reads the training channel.
+        validation: reads the channel that early stopping watches; None: there is no early stopping.
         log: of the job.
-        stop: asked between pieces of mini-batches whether to stop early.
-        threads: how many threads train.
+        stop: asked all the time whether to stop early.
+        checkpointing: where the job's state goes to; None: nowhere.
+        threads: how many threads score.
     """
 
     def __init__(
         self,
         hyperparameters: Hyperparameters,
-        reader: ChannelReader,
+        trainer: Trainer,
+        train: ChannelReader,
+        validation: ChannelReader | None,
+        *,
         log: JobLog,
         stop: StopRequest,
-        *,
+        checkpointing: Checkpointing | None,
         threads: int,
     ) -> None:
-        network = hyperparameters.dense_network
-        self._settings = (
-            hyperparameters.amazon_dense_settings()
-            if network is DenseNetwork.AMAZON
-            else hyperparameters.training_settings()
-        )
-        self._interval = hyperparameters.batch_metrics_publish_interval
-        self._log = log
+        self._settings = hyperparameters.network_settings()
+        self._trainer = trainer
+        self._validation = validation
         self._stop = stop
-        log.info(_NETWORKS[network])
-        self._trainer = Trainer(self._settings, threads=threads)
+        self._checkpointing = checkpointing
+        self._threads = threads
         self._data = TrainingData(
-            reader,
+            train,
             settings=self._settings,
-            trainer=self._trainer,
-            network=network,
-            on_dense=lambda: log.warning(_DENSE_WARNINGS[network]),
+            trainer=trainer,
+            network=hyperparameters.dense_network,
+            on_dense=lambda: log.warning(_DENSE_WARNINGS[hyperparameters.dense_network]),
         )
-        self._channel = reader.channel
-        self._counter = _Counter()
-        self._epoch_losses: list[float] = []
-        self._batch_losses: list[float] = []
+        self._job_log = log
+        self._log = EpochLog(log, self._settings, hyperparameters.batch_metrics_publish_interval)
+        self._early_stopping = (
+            EarlyStopping(hyperparameters.early_stopping_patience, hyperparameters.early_stopping_tolerance)
+            if hyperparameters.early_stopping_patience is not None
+            else None
+        )
+        self._state = JobState()
+        self._metrics = running_metrics(self._settings.predictor_type)
+        self._pace = _Pace()
 
     def machine(self) -> FactorizationMachine:
-        """The machine as trained so far."""
+        """The machine that the job ends with: the best epoch's, or as trained so far."""
+        if self._early_stopping is not None and self._early_stopping.best_machine is not None and self._is_done:
+            return self._early_stopping.best_machine
         return self._trainer.machine()
 
     def run(self) -> None:
-        """Train all epochs, or until a stop is requested.
+        """Train all epochs that are left, or until a stop is requested.
 
         Raises:
             DataError: a record cannot be read or trained on.
             TrainingDivergedError: a parameter or metric is no longer finite.
         """
-        for epoch in range(self._settings.epochs):
-            try:
-                self._epoch(epoch)
-            except ReadingStoppedError:
-                return
-            if self._stop.requested:
-                return
-        if still_improving(self._epoch_losses, self._batch_losses):
-            self._log.info(
+        self._resume()
+        try:
+            while not self._is_done and not self._stop.requested:
+                self._epoch()
+        except ReadingStoppedError:
+            pass  # as requested
+        if self._stop.requested and not self._is_done:
+            self._save_checkpoint()
+            return
+        if still_improving(self._state.epoch_losses, self._state.batch_losses):
+            self._job_log.info(
                 "The training loss was still falling when the job ended. More epochs, or higher "
                 "learning rates (factors_lr, linear_lr), would bring it further down."
             )
 
-    def _epoch(self, epoch: int) -> None:
+    @property
+    def _is_done(self) -> bool:
+        stopped_early = self._early_stopping is not None and self._early_stopping.is_over
+        return self._state.epoch >= self._settings.epochs or stopped_early
+
+    def _resume(self) -> None:
+        if self._checkpointing is None:
+            return
+        state = self._checkpointing.restore(self._trainer, self._early_stopping)
+        if state is None:
+            return
+        self._state = state
+        self._metrics.restore(state.metric_totals)
+        self._log.resume(state)
+
+    def _epoch(self) -> None:
         begin = time.time()
-        metrics = running_metrics(self._settings.predictor_type)
-        self._batch_losses = []
-        for block in self._data.epoch(epoch):
-            if self._stop.requested:
-                return
-            sums = self._trainer.train(block, epoch=epoch, first_batch=len(self._batch_losses))
-            self._add_batches(epoch, sums, metrics)
-        self._warn_of_order(epoch)
-        self._epoch_losses.append(metrics.loss)
-        self._log_epoch(epoch, metrics.values(), begin)
+        state = self._state
+        if not state.batch:
+            state.batch_losses = []
+            self._metrics = running_metrics(self._settings.predictor_type)
+        with closing(self._data.epoch(state.epoch)) as blocks:
+            first = 0
+            for block in blocks:
+                self._train_block(block, first)
+                if self._stop.requested:
+                    return
+                first += block.batches
+        self._warn_of_order()
+        state.epoch_losses.append(self._metrics.loss)
+        self._log.epoch_metrics(state.epoch, self._metrics)
+        self._validate()
+        state.epoch += 1
+        state.batch = 0
+        self._log.epoch_end(state, self._metrics, self._data.records, begin, is_last=self._is_done)
+        self._save_checkpoint()
 
-    def _add_batches(
-        self, epoch: int, sums: npt.NDArray[np.float64], metrics: RunningMetrics
-    ) -> None:
-        size = self._settings.mini_batch_size
-        for number, batch_sums in enumerate(sums, start=len(self._batch_losses)):
-            metrics.add_sums(batch_sums, size)
-            if number % self._interval == 0:
-                for metric in metrics.values():
-                    self._log.quality_metric(
-                        metric.name, metric.direction, metric.value, epoch=epoch, batch=number
-                    )
-        self._batch_losses.extend(metrics.batch_losses(sums, size))
+    def _train_block(self, block: BatchBlock, first: int) -> None:
+        """Train the batches of a block that are not done yet; ``first`` is the number of its first in the epoch."""
+        state = self._state
+        while state.batch < first + block.batches and not self._stop.requested:
+            begin = state.batch - first
+            end = min(block.batches, begin + self._pace.batches)
+            started = time.monotonic()
+            sums = self._trainer.train(block, begin, end, epoch=state.epoch, first_batch=state.batch)
+            self._pace.measured(end - begin, time.monotonic() - started)
+            self._add_batches(sums)
+            if self._checkpointing is not None and self._checkpointing.is_due:
+                self._save_checkpoint()
 
-    def _warn_of_order(self, epoch: int) -> None:
-        in_order = epoch == 0 and not self._settings.shuffle and len(self._batch_losses) > 1
-        if in_order and self._data.label_order.is_sorted:
-            self._log.warning(
-                f"The records of channel '{self._channel.name}' are sorted by label, and "
-                "mini-batches take them in this order, so that each holds one kind of label only. "
-                "Shuffle the records, or set shuffle to 'true'."
+    def _add_batches(self, sums: npt.NDArray[np.float64]) -> None:
+        size, state = self._settings.mini_batch_size, self._state
+        for batch_sums in sums:
+            self._metrics.add_sums(batch_sums, size)
+            self._log.batch_metrics(state.epoch, state.batch, self._metrics)
+            state.batch += 1
+        state.batch_losses.extend(self._metrics.batch_losses(sums, size))
+
+    def _validate(self) -> None:
+        if self._early_stopping is None or self._validation is None:
+            return
+        machine = self._trainer.machine()
+        metrics, records = score_channel(machine, self._validation, threads=self._threads)
+        if not records:
+            raise DataError(f"Channel '{self._validation.channel.name}' holds no records. Provide at least one.")
+        self._log.epoch_metrics(self._state.epoch, metrics, channel="validation")
+        self._early_stopping.add(self._state.epoch, metrics.loss, machine)
+        if self._early_stopping.is_over:
+            self._job_log.info(
+                f"Stopped early: the validation loss has not improved since epoch {self._early_stopping.best_epoch}, "
+                "whose parameters are restored."
             )
 
-    def _log_epoch(self, epoch: int, values: list[Metric], begin: float) -> None:
-        end = time.time()
-        for metric in values:
-            self._log.quality_metric(metric.name, metric.direction, metric.value, epoch=epoch)
-        if epoch == self._settings.epochs - 1:
-            for metric in values:
-                self._log.quality_metric(metric.name, metric.direction, metric.value)
-        timings = {"update.time": (end - begin) * 1000.0}
-        if epoch == 0:
-            timings = {"epochs": self._settings.epochs, **timings}
-        self._log.metrics(timings, start=begin, end=end)
-        self._log.progress(100.0 * (epoch + 1) / self._settings.epochs)
-        self._log.metrics(
-            self._counter.epoch(self._data.records, len(self._batch_losses)),
-            start=begin,
-            end=end,
-            extra_dimensions={"epoch": epoch, "Meta": "training_data_iter"},
-        )
-        self._log.throughput(self._data.records / max(end - begin, 1e-9))
+    def _warn_of_order(self) -> None:
+        in_order = self._state.epoch == 0 and not self._settings.shuffle and self._state.batch > 1
+        if in_order and self._data.label_order.is_sorted:
+            self._job_log.warning(
+                "The training records are sorted by label, and mini-batches take them in this order, so that each "
+                "holds one kind of label only. Shuffle the records, or set shuffle to 'true'."
+            )
+
+    def _save_checkpoint(self) -> None:
+        if self._checkpointing is not None:
+            self._state.metric_totals = self._metrics.totals()
+            self._checkpointing.save(self._trainer, self._state, self._early_stopping)
 
 
-class _Counter:
-    """What the data iterators of Amazon's container count."""
+class _Pace:
+    """How many mini-batches to train at a time, so that it takes a fraction of a second."""
 
     def __init__(self) -> None:
-        self._records = 0
-        self._batches = 0
-        self._resets = 0
+        self.batches = 1
 
-    def epoch(self, records: int, batches: int) -> dict[str, float]:
-        """The counts after an epoch of so many records and mini-batches."""
-        self._records += records
-        self._batches += batches
-        self._resets += 1
-        return {
-            "Total Records Seen": self._records,
-            "Total Batches Seen": self._batches,
-            "Max Records Seen Between Resets": records,
-            "Max Batches Seen Between Resets": batches,
-            "Reset Count": self._resets,
-            "Number of Records Since Last Reset": records,
-            "Number of Batches Since Last Reset": batches,
-        }
+    def measured(self, batches: int, seconds: float) -> None:
+        """So many batches took so long."""
+        fitting = int(batches * _PIECE_SECONDS / max(seconds, 1e-6))
+        self.batches = max(1, min(fitting, self.batches * 8))

@@ -6,35 +6,39 @@ import sys
 import tempfile
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from openfm.artifact.model import Model
 from openfm.artifact.saving import save_model
-from openfm.contract.config import (
-    TEST_CHANNELS,
-    TRAIN_CHANNELS,
-    InputDataConfig,
-    ResourceConfig,
-    read_hyperparameters,
-)
+from openfm.contract.channel_table import MODEL, TEST, TRAIN, VALIDATION
+from openfm.contract.checkpoints import CheckpointFolder, checkpoint_folder
+from openfm.contract.config import InputDataConfig, ResourceConfig, read_hyperparameters
 from openfm.contract.environment import Environment
 from openfm.contract.failure import classify, write_failure
-from openfm.contract.hyperparameters import Hyperparameters
+from openfm.contract.hyperparameters import DenseNetwork, Hyperparameters
 from openfm.contract.job_log import JobLog
 from openfm.contract.paths import ContractPaths
 from openfm.data.channel import Channel, find_channel
 from openfm.data.reader import ChannelReader, ReadingStoppedError
 from openfm.errors import ChannelError, PlatformError
-from openfm.fm.metrics import running_metrics
 from openfm.fm.model import FactorizationMachine
-from openfm.training.data import checked_labels
+from openfm.fm.trainer import Trainer
+from openfm.training.checkpointing import Checkpointing
 from openfm.training.epochs import EpochLoop
+from openfm.training.scoring import score_channel
 from openfm.training.stop import StopRequest
+from openfm.training.warm_start import machine_to_start_from
 
 __all__ = ["MODEL_NAME", "main", "run"]
 
 MODEL_NAME = "model_algo-1"
 """Name of the artifact, whatever the host is called: it is what existing loaders look for."""
+
+_NETWORKS = {
+    DenseNetwork.DOCUMENTED: "[Sparse network] Building a sparse network.",
+    DenseNetwork.AMAZON: "[Fully symbolic network] Building a fully symbolic network.",
+}
 
 
 def main(environ: Mapping[str, str]) -> int:
@@ -55,8 +59,8 @@ def main(environ: Mapping[str, str]) -> int:
             run(paths, environ, stop)
         except Exception as exception:  # the last place where blame can be told
             error = classify(exception)
-            write_failure(paths, error)
             print(error.failure_reason, file=sys.stderr, flush=True)
+            write_failure(paths, error)
             if error is not exception:
                 sys.excepthook(type(exception), exception, exception.__traceback__)
             return error.exit_code
@@ -87,7 +91,9 @@ def run(paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest) -> 
     log.configuration(hyperparameters, paths.hyperparameters)
     for remark in hyperparameters.remarks() + inputs.remarks():
         log.info(remark)
-    train, test = _channels(paths, inputs.pipe_channels)
+    channels = _Channels.find(paths, inputs.pipe_channels, hyperparameters)
+    _make_writable(paths.model)
+    paths.failure.unlink(missing_ok=True)  # of an earlier run in the same tree
 
     def reader(channel: Channel) -> ChannelReader:
         return ChannelReader(
@@ -97,34 +103,87 @@ def run(paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest) -> 
             pipe_timeout=environment.pipe_timeout,
         )
 
-    _make_writable(paths.model)
-    paths.failure.unlink(missing_ok=True)  # of an earlier run in the same tree
-    loop = EpochLoop(hyperparameters, reader(train), log, stop, threads=environment.num_threads)
+    watched = channels.validation if hyperparameters.early_stopping_patience is not None else None
+    validation = None if watched is None else reader(watched)
+    loop = EpochLoop(
+        hyperparameters,
+        _trainer(hyperparameters, paths, log, threads=environment.num_threads),
+        reader(channels.train),
+        validation,
+        log=log,
+        stop=stop,
+        checkpointing=_checkpointing(paths, hyperparameters, environment, log),
+        threads=environment.num_threads,
+    )
     log.metrics({"initialize.time": _milliseconds(begin)}, start=begin, end=time.time())
     setup = _milliseconds(begin)
 
     loop.run()
-    _save(loop.machine(), hyperparameters, paths, log)
+    machine = loop.machine()
+    _save(machine, hyperparameters, paths, log)
     if stop.requested:
         log.info("Stopped on request. The model holds what was trained until then.")
-    elif test is None:
+    elif channels.scored is None:
         log.info("Test data is not provided.")
     else:
-        _score(loop.machine(), reader(test), log, threads=environment.num_threads)
+        # FIFOs go on from where early stopping left them: each is read once.
+        test = validation if validation is not None and channels.scored == watched else reader(channels.scored)
+        _score(machine, test, log, threads=environment.num_threads)
     log.metrics(
         {"setuptime": setup, "totaltime": _milliseconds(begin)}, start=begin, end=time.time()
     )
 
 
-def _channels(paths: ContractPaths, pipes: Collection[str]) -> tuple[Channel, Channel | None]:
-    train = find_channel(paths.data, TRAIN_CHANNELS, pipes=pipes)
-    if train is None:
-        raise ChannelError(
-            f"The channel 'train' is missing: there is neither {paths.data / TRAIN_CHANNELS[0]} nor "
-            f"{paths.data / TRAIN_CHANNELS[1]}. Mount a folder or a file with the training records "
-            "there."
-        )
-    return train, find_channel(paths.data, TEST_CHANNELS, pipes=pipes)
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    """The channels of a job: which to train on, to watch, and to score at the end."""
+
+    train: Channel
+    validation: Channel | None
+    scored: Channel | None
+
+    @classmethod
+    def find(cls, paths: ContractPaths, pipes: Collection[str], hyperparameters: Hyperparameters) -> _Channels:
+        train = find_channel(paths.data, TRAIN.names, pipes=pipes)
+        if train is None:
+            raise ChannelError(
+                f"The channel 'train' is missing: there is neither "
+                f"{' nor '.join(str(paths.data / name) for name in TRAIN.names)}. Mount a folder or a file with the "
+                "training records there."
+            )
+        validation = find_channel(paths.data, VALIDATION.names, pipes=pipes)
+        if validation is None and hyperparameters.early_stopping_patience is not None:
+            raise ChannelError(
+                "early_stopping_patience is given, but there is no channel 'validation' to watch. Provide "
+                f"{paths.data / VALIDATION.names[0]}, or leave early_stopping_patience out."
+            )
+        return cls(train, validation, find_channel(paths.data, TEST.names, pipes=pipes) or validation)
+
+
+def _trainer(
+    hyperparameters: Hyperparameters, paths: ContractPaths, log: JobLog, *, threads: int
+) -> Trainer:
+    settings = hyperparameters.network_settings()
+    initial = None
+    path = paths.data / MODEL.names[0]
+    if path.exists():
+        initial = machine_to_start_from(path, settings)
+        log.info(f"Training starts from the parameters of the model in {path}.")
+    log.info(_NETWORKS[hyperparameters.dense_network])
+    return Trainer(settings, initial=initial, threads=threads)
+
+
+def _checkpointing(
+    paths: ContractPaths, hyperparameters: Hyperparameters, environment: Environment, log: JobLog
+) -> Checkpointing | None:
+    folder = checkpoint_folder(paths)
+    if folder is None:
+        log.info("Checkpoint loading and saving are disabled.")
+        return None
+    log.info(f"Checkpoints are kept in {folder}.")
+    return Checkpointing(
+        CheckpointFolder(folder), hyperparameters, log, seconds=environment.checkpoint_seconds
+    )
 
 
 def _make_writable(folder: Path) -> None:
@@ -152,14 +211,9 @@ def _save(
 
 def _score(machine: FactorizationMachine, reader: ChannelReader, log: JobLog, *, threads: int) -> None:
     begin = time.time()
-    metrics = running_metrics(machine.predictor_type)
     name = reader.channel.name
-    records = 0
     try:
-        for block in reader.read_pass():
-            labels = checked_labels(block, machine.predictor_type, name, records)
-            metrics.add_scores(machine.score(block.rows, threads=threads), labels)
-            records += len(labels)
+        metrics, records = score_channel(machine, reader, threads=threads)
     except ReadingStoppedError:
         log.info(f"Stopped on request while channel '{name}' was scored: its metrics are left out.")
         return

@@ -1,0 +1,32 @@
+"""Scoring a channel of labelled records."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from openfm.data.reader import ChannelReader
+from openfm.fm.metrics import RunningMetrics, running_metrics
+from openfm.fm.model import FactorizationMachine
+from openfm.training.data import checked_labels
+
+__all__ = ["score_channel"]
+
+
+def score_channel(machine: FactorizationMachine, reader: ChannelReader, *, threads: int) -> tuple[RunningMetrics, int]:
+    """Score one pass over a channel.
+
+    Returns:
+        the metrics, and the number of records. The metrics of no records have no values.
+
+    Raises:
+        DataError: a record cannot be read or scored.
+        ReadingStoppedError: a stop was requested.
+    """
+    metrics = running_metrics(machine.predictor_type)
+    records = 0
+    with closing(reader.read_pass()) as blocks:
+        for block in blocks:
+            labels = checked_labels(block, machine.predictor_type, reader.channel.name, records)
+            metrics.add_scores(machine.score(block.rows, threads=threads), labels)
+            records += len(labels)
+    return metrics, records
