@@ -100,13 +100,13 @@ def test_closed_early_the_writer_is_told(tmp_path):
 
 
 class TestStop:
-    """Half a second is ten looks."""
+    """It is honoured in time, long before any timeout, also on a machine that is busy."""
 
     @pytest.fixture(autouse=True)
     def quickly(self):
         begin = time.monotonic()
         yield
-        assert time.monotonic() - begin < 0.5
+        assert time.monotonic() - begin < 2
 
     def test_before_the_fifo_is_there(self, tmp_path):
         with pytest.raises(ReadingStoppedError):
