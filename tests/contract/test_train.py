@@ -1,8 +1,7 @@
-"""``openfm train`` on contract trees: what it reads, writes and says, and how it fails."""
+"""``openfm train`` on contract trees: what it reads, writes and says. How it fails is in test_failures.py."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import stat
@@ -35,10 +34,6 @@ def data():
 
 def model_of(base):
     return base / "model" / "model_algo-1"
-
-
-def failure_of(base):
-    return (base / "output" / "failure").read_text()
 
 
 def warnings_of(log):
@@ -164,13 +159,6 @@ def test_dense_records_warn_once_and_name_the_switch(tmp_path, data):
         assert "dense_network" in warnings[0]
 
 
-def test_amazons_dense_network_refuses_sparse_records(tmp_path, data):
-    base = make_job(tmp_path, HYPERPARAMETERS | {"dense_network": "amazon"}, data, dense=False)
-    done = run_job(base)
-    assert done.returncode == 2
-    assert "trains dense records only" in failure_of(base)
-
-
 def test_records_sorted_by_label_get_a_warning(tmp_path, data):
     X, y = data
     order = np.argsort(y, kind="stable")
@@ -191,113 +179,6 @@ def test_a_job_that_still_improves_says_so(tmp_path, data):
     still = {"bias_lr": 0, "linear_lr": 0, "factors_lr": 0}
     base = make_job(tmp_path / "done", HYPERPARAMETERS | still, data, dense=False)
     assert "still falling" not in run_job(base).stdout
-
-
-def test_a_failure_of_an_earlier_run_goes_away(tmp_path, data):
-    base = make_job(tmp_path, HYPERPARAMETERS, data)
-    (base / "output").mkdir()
-    (base / "output" / "failure").write_text("ClientError: an old one")
-    assert run_job(base).returncode == 0
-    assert not (base / "output" / "failure").exists()
-
-
-class TestFailures:
-    """Each tells its cause first in output/failure and on standard error, and leaves no model."""
-
-    def fail(self, base, exit_code=2, **environ):
-        done = run_job(base, **environ)
-        assert done.returncode == exit_code
-        failure = failure_of(base)
-        assert len(failure) < 1024
-        assert done.stderr.startswith(failure.splitlines()[0])
-        assert not model_of(base).exists()
-        assert not list((base / "model").glob("*")) if (base / "model").exists() else True
-        return failure
-
-    def test_hyperparameters_all_at_once(self, tmp_path, data):
-        base = make_job(tmp_path, {"mini_batch_siz": 10, "num_factors": "many", "predictor_type": "x"}, data)
-        failure = self.fail(base)
-        assert failure.startswith("ClientError: No value(s) were specified for 'feature_dim'")
-        assert "('mini_batch_siz' was unexpected)" in failure
-        assert "'mini_batch_size'" in failure
-        assert "The value 'many' is not valid for the 'num_factors' hyperparameter" in failure
-        assert "'binary_classifier', 'regressor'" in failure
-
-    def test_strict_refuses_openfms_own(self, tmp_path, data):
-        base = make_job(tmp_path, HYPERPARAMETERS | {"seed": 1}, data)
-        failure = self.fail(base, OPENFM_STRICT="1")
-        assert "Additional hyperparameters are not allowed ('seed' was unexpected)" in failure
-
-    def test_several_hosts(self, tmp_path, data):
-        base = make_job(tmp_path, HYPERPARAMETERS, data)
-        (base / "input" / "config" / "resourceconfig.json").write_text(
-            json.dumps({"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]})
-        )
-        assert "one instance only in this version" in self.fail(base)
-
-    def test_no_train_channel(self, tmp_path, data):
-        base = make_job(tmp_path, HYPERPARAMETERS, data)
-        (base / "input" / "data" / "train").rename(base / "input" / "data" / "tarin")
-        assert "channel 'train' is missing" in self.fail(base)
-
-    def test_wrong_width(self, tmp_path, data):
-        base = make_job(tmp_path, HYPERPARAMETERS | {"feature_dim": 13}, data)
-        assert (
-            "The value of feature_dim hyperparameter '13' doesn't match train data dimensionality '12'"
-            in self.fail(base)
-        )
-
-    def test_missing_labels(self, tmp_path, data):
-        base = make_job(tmp_path, HYPERPARAMETERS, (data[0], None))
-        assert "Labeled train data required with label size equal 1" in self.fail(base)
-
-    def test_labels_that_are_not_binary(self, tmp_path, data):
-        X, y = data
-        base = make_job(tmp_path, HYPERPARAMETERS, (X, np.where(np.arange(430) == 321, 7, y)))
-        assert "Record 321 of channel 'train' has the label 7.0" in self.fail(base)
-
-    def test_truncated_file(self, tmp_path, data):
-        base = make_job(tmp_path, HYPERPARAMETERS, data)
-        path = base / "input" / "data" / "train" / "part-0.pbr"
-        path.write_bytes(path.read_bytes()[:-3])
-        failure = self.fail(base)
-        assert "part-0.pbr" in failure
-        assert "429" in failure
-
-    def test_divergence(self, tmp_path, data):
-        base = make_job(tmp_path, HYPERPARAMETERS | {"factors_lr": "1e30"}, data, dense=False)
-        failure = self.fail(base)
-        assert failure.startswith("ClientError: Training diverged: after batch ")
-        assert "factors_lr" in failure
-
-    def test_nothing_mounted(self, tmp_path):
-        done = run_job(tmp_path / "nowhere")
-        assert done.returncode == 2
-        assert "Mount a folder" in done.stderr
-        assert not (tmp_path / "nowhere").exists()
-
-    def test_a_model_folder_that_cannot_be_written(self, tmp_path, data):
-        base = make_job(tmp_path, HYPERPARAMETERS, data)
-        (base / "model").symlink_to("/proc")
-        done = run_job(base)
-        assert done.returncode == 3
-        assert failure_of(base).startswith("PlatformError: The model cannot be written to ")
-
-    def test_a_bug_is_ours_and_shows_where(self, tmp_path, data):
-        base = make_job(tmp_path, HYPERPARAMETERS, data)
-        code = (
-            "import os, sys; from openfm.training import job; "
-            "job.EpochLoop.run = lambda self: 1 / 0; sys.exit(job.main(os.environ))"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env={"SAGEMAKER_BASE_DIR": str(base)},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 1
-        assert failure_of(base).startswith("AlgorithmError: division by zero (caused by ZeroDivisionError)")
-        assert "Traceback" in done.stderr
 
 
 def test_sigterm_saves_the_model_and_exits_0(tmp_path, data):
