@@ -13,8 +13,12 @@
           PayloadTooLargeError                413
           UnsupportedContentTypeError         415
           NotAcceptableError                  406
+          ModelNotLoadedError                 404
+          ModelAlreadyLoadedError             409
       AlgorithmError                 1        500    AlgorithmError
       PlatformError                  3        500    PlatformError
+        InsufficientMemoryError               507
+        ServerBusyError                       503
 
 A ``CustomerError`` is something that whoever runs the job or sends the request can mend (their data, their
 hyperparameters), an ``AlgorithmError`` is a bug in openfm, a ``PlatformError`` is the machine's (no space left, a
@@ -32,11 +36,15 @@ __all__ = [
     "CustomerError",
     "DataError",
     "HyperparameterError",
+    "InsufficientMemoryError",
+    "ModelAlreadyLoadedError",
+    "ModelNotLoadedError",
     "NotAcceptableError",
     "OpenFMError",
     "PayloadTooLargeError",
     "PlatformError",
     "RequestError",
+    "ServerBusyError",
     "TrainingDivergedError",
     "UnsupportedContentTypeError",
 ]
@@ -114,6 +122,18 @@ class NotAcceptableError(RequestError):
     http_status: ClassVar[int] = 406
 
 
+class ModelNotLoadedError(RequestError):
+    """A multi-model server has no model of this name in memory."""
+
+    http_status: ClassVar[int] = 404
+
+
+class ModelAlreadyLoadedError(RequestError):
+    """A multi-model server has a model of this name already."""
+
+    http_status: ClassVar[int] = 409
+
+
 class AlgorithmError(OpenFMError):
     """Something inside openfm went wrong."""
 
@@ -123,3 +143,15 @@ class PlatformError(OpenFMError):
 
     exit_code: ClassVar[int] = 3
     prefix: ClassVar[str] = "PlatformError"
+
+
+class InsufficientMemoryError(PlatformError):
+    """A model or a request needs more memory than is left."""
+
+    http_status: ClassVar[int] = 507
+
+
+class ServerBusyError(PlatformError):
+    """The server has as many requests in hand as it takes."""
+
+    http_status: ClassVar[int] = 503

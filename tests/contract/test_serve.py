@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,84 +21,16 @@ import pytest
 from openfm.artifact import Model, save_model
 from openfm.data.recordio import MAGIC
 from openfm.fm.model import FactorizationMachine, PredictorType
+from support.servers import COMMAND, Server, environment, free_port
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 GUNICORN_CONF = Path(__file__).parents[2] / "container" / "gunicorn.conf.py"
-COMMAND = [
-    sys.executable,
-    "-c",
-    "import os, sys; from openfm.serving.server import main; sys.exit(main(os.environ))",
-]
-
 JSON = "application/json"
 LINES = "application/jsonlines"
 RECORDS = "application/x-recordio-protobuf"
 
 FEATURES = 40
 FACTORS = 6
-
-
-class Server:
-    """A server process and what it wrote to stderr."""
-
-    def __init__(self, base: Path, log: Path, **environ: str) -> None:
-        self.port = free_port()
-        self.log = log
-        with log.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                COMMAND,
-                env=environment(base, SAGEMAKER_BIND_TO_PORT=str(self.port), **environ),
-                stdout=stderr,
-                stderr=stderr,
-            )
-
-    def wait_until_healthy(self) -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.log.read_text()
-            try:
-                if self.request("GET", "/ping")[0] == 200:
-                    return
-            except ConnectionError:
-                time.sleep(0.05)
-        raise AssertionError(f"no /ping within 60 s: {self.log.read_text()}")
-
-    def request(
-        self, method: str, path: str, body: Any = None, timeout: float = 30, **headers: str
-    ) -> tuple[int, str, bytes]:
-        """Status, content type and body; header names with _ for -."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        try:
-            connection.request(
-                method,
-                path,
-                body=body,
-                headers={name.replace("_", "-"): value for name, value in headers.items()},
-            )
-            response = connection.getresponse()
-            return response.status, response.headers.get("Content-Type", ""), response.read()
-        finally:
-            connection.close()
-
-    def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
-        """The exit code, and the seconds that it took."""
-        start = time.monotonic()
-        self.process.send_signal(number)
-        return self.process.wait(timeout=30), time.monotonic() - start
-
-
-def environment(base: Path, **environ: str) -> dict[str, str]:
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("SAGEMAKER", "OPENFM", "MODEL_SERVER"))
-    }
-    return {**inherited, "SAGEMAKER_BASE_DIR": str(base), **environ}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def make_machine(predictor_type: PredictorType) -> FactorizationMachine:

@@ -20,8 +20,8 @@ taken for it, nothing is ever written while reading, and nothing is unpickled.
 
 from __future__ import annotations
 
-from openfm.artifact.loading import MODEL_NAME, find_model, load_model
+from openfm.artifact.loading import MODEL_NAME, find_model, load_model, model_size
 from openfm.artifact.model import Model
 from openfm.artifact.saving import save_model
 
-__all__ = ["MODEL_NAME", "Model", "find_model", "load_model", "save_model"]
+__all__ = ["MODEL_NAME", "Model", "find_model", "load_model", "model_size", "save_model"]

@@ -14,7 +14,7 @@ from typing import IO
 from openfm.artifact.limits import BoundedReader, unpacked_limit
 from openfm.errors import ArtifactError
 
-__all__ = ["GZIP_MAGIC", "MODEL_NAME", "choose_model", "read_archive", "write_archive"]
+__all__ = ["GZIP_MAGIC", "MODEL_NAME", "choose_model", "read_archive", "unpacked_size", "write_archive"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 """The first bytes of a gzip file."""
@@ -24,6 +24,8 @@ MODEL_NAME = "model_algo-1"
 
 _PREFIX = "model_"  # Amazon's container appends the name of the host that trained
 _MAX_MEMBERS = 1000
+_SMALLEST_GZIP = 18  # header, empty block, trailer
+_GZIP_OVERHEAD = 2**16  # what compression may add to small data
 _GZIP_LEVEL = 6  # Amazon's; parameters hardly compress at any
 
 
@@ -77,6 +79,23 @@ def read_archive(source: IO[bytes]) -> io.BytesIO:
         OverflowError,
     ) as error:
         raise ArtifactError(f"it is a damaged tar.gz: {error}") from error
+
+
+def unpacked_size(source: IO[bytes]) -> int:
+    """The bytes that a gzip file unpacks to, by its last four: the size modulo 4 GiB (RFC 1952).
+
+    Trained parameters hardly compress, so the smallest such size that is not less than the packed one is taken.
+
+    Raises:
+        ArtifactError: it is too short to be one.
+    """
+    packed = source.seek(0, io.SEEK_END)
+    if packed < _SMALLEST_GZIP:
+        raise ArtifactError(f"it is a damaged tar.gz: {packed} bytes long")
+    source.seek(-4, io.SEEK_END)
+    size = int.from_bytes(source.read(4), "little")
+    overflows = max(0, packed - _GZIP_OVERHEAD - size + 2**32 - 1) >> 32
+    return size + (overflows << 32)
 
 
 def write_archive(destination: IO[bytes], model: IO[bytes]) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from openfm.artifact.archive import GZIP_MAGIC, MODEL_NAME, choose_model, read_archive
+from openfm.artifact.archive import GZIP_MAGIC, MODEL_NAME, choose_model, read_archive, unpacked_size
 from openfm.artifact.graph import Graph, Role
 from openfm.artifact.meta import dimension, parse_meta
 from openfm.artifact.model import Model
-from openfm.artifact.model_file import ModelFile, read_model_file
+from openfm.artifact.model_file import ModelFile, model_file_size, read_model_file
 from openfm.artifact.parameters import find_parameters
 from openfm.artifact.symbol import OUTPUT_OPERATORS
-from openfm.errors import ArtifactError, PlatformError
+from openfm.errors import ArtifactError, InsufficientMemoryError, PlatformError
 from openfm.fm.model import FactorizationMachine, PredictorType
 
-__all__ = ["ARCHIVE_NAME", "MODEL_NAME", "find_model", "load_model"]
+__all__ = ["ARCHIVE_NAME", "MODEL_NAME", "find_model", "load_model", "model_size"]
 
 ARCHIVE_NAME = "model.tar.gz"
 """What SageMaker calls the archive of a trained model."""
@@ -34,14 +36,38 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Raises:
         ArtifactError: there is no model, or what is there is damaged or not a Factorization
             Machine.
-        PlatformError: the file cannot be read, or the machine has too little memory for it.
+        PlatformError: the file cannot be read.
+        InsufficientMemoryError: the machine has too little memory for it.
     """
+    with _opened(path) as file:
+        return _model(_read(file))
+
+
+def model_size(path: str | os.PathLike[str]) -> int:
+    """The bytes of a model once it is unpacked, told by the headers alone: about what its parameters take in memory.
+
+    Of a ``model.tar.gz`` gzip's own trailer is believed, which nothing vouches for before all is read.
+
+    Args:
+        path: as for :func:`load_model`.
+
+    Raises:
+        ArtifactError: there is no model, or the file is damaged.
+        PlatformError: the file cannot be read.
+    """
+    with _opened(path) as file:
+        return unpacked_size(file) if _is_gzip(file) else model_file_size(file)
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """The model file or archive at ``path``; errors of reading it name it."""
     target = Path(path)
     if target.is_dir():
         target = find_model(target)
     try:
         with target.open("rb") as file:
-            return _model(_read(file))
+            yield file
     except FileNotFoundError as error:
         raise ArtifactError(f"there is no model at {target}") from error
     except ArtifactError as error:
@@ -49,7 +75,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     except OSError as error:
         raise PlatformError(f"cannot read the model {target}: {error.strerror or error}") from error
     except MemoryError as error:
-        raise PlatformError(f"the memory left is too small for the model {target}") from error
+        raise InsufficientMemoryError(f"the memory left is too small for the model {target}") from error
 
 
 def find_model(directory: str | os.PathLike[str]) -> Path:
@@ -76,12 +102,16 @@ def find_model(directory: str | os.PathLike[str]) -> Path:
 
 
 def _read(file: IO[bytes]) -> ModelFile:
-    magic = file.read(len(GZIP_MAGIC))
-    file.seek(0)
-    if magic == GZIP_MAGIC:
+    if _is_gzip(file):
         with read_archive(file) as model_file:
             return read_model_file(model_file)
     return read_model_file(file)
+
+
+def _is_gzip(file: IO[bytes]) -> bool:
+    magic = file.read(len(GZIP_MAGIC))
+    file.seek(0)
+    return magic == GZIP_MAGIC
 
 
 def _model(content: ModelFile) -> Model:

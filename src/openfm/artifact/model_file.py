@@ -6,12 +6,13 @@ names are ignored, as Amazon's code and MXNet ignore ours.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -25,7 +26,7 @@ from openfm.artifact.ndarray_file import (
 )
 from openfm.errors import ArtifactError
 
-__all__ = ["EXTRAS_PREFIX", "ModelFile", "read_model_file", "write_model_file"]
+__all__ = ["EXTRAS_PREFIX", "ModelFile", "model_file_size", "read_model_file", "write_model_file"]
 
 EXTRAS_PREFIX = "openfm/"
 """Members of the zip below this are openfm's own."""
@@ -65,20 +66,35 @@ def read_model_file(source: IO[bytes]) -> ModelFile:
         ArtifactError: it is no such file, is damaged, or would take more memory than its size
             warrants.
     """
+    with _opened(source) as (archive, members):
+        return ModelFile(
+            meta=_read_json(archive, members[_META]),
+            symbol=_read_json(archive, members[_SYMBOL]),
+            arrays=_read_params(archive, members[_PARAMS]),
+            extras={
+                name: _read_extra(archive, info) for name, info in members.items() if name.startswith(EXTRAS_PREFIX)
+            },
+        )
+
+
+def model_file_size(source: IO[bytes]) -> int:
+    """The bytes of a ``model_algo-1``'s members, unpacked; only its directory is read.
+
+    Raises:
+        ArtifactError: as :func:`read_model_file`.
+    """
+    with _opened(source) as (_, members):
+        return sum(info.file_size for info in members.values())
+
+
+@contextlib.contextmanager
+def _opened(source: IO[bytes]) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
     size = source.seek(0, io.SEEK_END)
     source.seek(0)
     _check_magic(source.read(8))
     try:
         with zipfile.ZipFile(BoundedReader(source, limit=size)) as archive:
-            members = _checked_members(archive, size)
-            return ModelFile(
-                meta=_read_json(archive, members[_META]),
-                symbol=_read_json(archive, members[_SYMBOL]),
-                arrays=_read_params(archive, members[_PARAMS]),
-                extras={
-                    name: _read_extra(archive, info) for name, info in members.items() if name.startswith(EXTRAS_PREFIX)
-                },
-            )
+            yield archive, _checked_members(archive, size)
     except ArtifactError:
         raise
     # zipfile raises NotImplementedError for compression methods that it does not know, and lets

@@ -97,8 +97,7 @@ class _Collector:
             np.isfinite(values),
             starts,
             lambda instance, position: (
-                f"{self._value_fields[instance]}[{position}] is not a finite number "
-                "within the range of float32"
+                f"{self._value_fields[instance]}[{position}] is not a finite number within the range of float32"
             ),
         )
         if self._any_sparse:
@@ -113,9 +112,7 @@ class _Collector:
             feature_dim=self._feature_dim,
         )
 
-    def _sorted_order(
-        self, keys: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.intp]:
+    def _sorted_order(self, keys: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
         """The permutation that sorts each instance's keys, once they are checked."""
         self._check(
             (keys >= 0) & (keys < self._feature_dim),
@@ -131,8 +128,7 @@ class _Collector:
             first_of_its_kind,
             starts,
             lambda instance, position: (
-                f"{_KEYS}[{position}] is {keys[starts[instance] + position]}, which occurs before; "
-                "a key may occur once"
+                f"{_KEYS}[{position}] is {keys[starts[instance] + position]}, which occurs before; a key may occur once"
             ),
         )
         return order
@@ -144,8 +140,7 @@ class _Collector:
         shape = features.get("shape")
         if shape not in (None, [], [self._feature_dim]):
             raise self._error(
-                f"data.features.shape is {_clip(shape)}, "
-                f"but the model has feature_dim {self._feature_dim}"
+                f"data.features.shape is {_clip(shape)}, but the model has feature_dim {self._feature_dim}"
             )
         if features.get("keys") is None:
             self._add_dense(_VALUES, features.get("values"))
@@ -155,9 +150,7 @@ class _Collector:
     def _add_dense(self, field: str, values: object) -> None:
         length = self._append_values(field, values)
         if length != self._feature_dim:
-            raise self._error(
-                f"{field} has {length} values, but the model has feature_dim {self._feature_dim}"
-            )
+            raise self._error(f"{field} has {length} values, but the model has feature_dim {self._feature_dim}")
         if not self._all_keys:
             self._all_keys = np.arange(self._feature_dim, dtype=np.int64).tobytes()
         self._keys.frombytes(self._all_keys)
@@ -175,9 +168,7 @@ class _Collector:
             position, key = _first(keys, lambda key: not _is_key(key))
             if isinstance(key, int):
                 raise self._error(self._key_range(position, key)) from None
-            raise self._error(
-                f"{_KEYS}[{position}] must be a whole number, but is {_clip(key)}"
-            ) from None
+            raise self._error(f"{_KEYS}[{position}] must be a whole number, but is {_clip(key)}") from None
         self._any_sparse = True
         self._finish(_VALUES, length)
 
@@ -188,9 +179,7 @@ class _Collector:
             self._values.fromlist(values)
         except TypeError:
             position, value = _first(values, lambda value: not isinstance(value, int | float))
-            raise self._error(
-                f"{field}[{position}] must be a number, but is {_clip(value)}"
-            ) from None
+            raise self._error(f"{field}[{position}] must be a number, but is {_clip(value)}") from None
         return len(values)
 
     def _finish(self, field: str, length: int) -> None:
@@ -198,10 +187,7 @@ class _Collector:
         self._value_fields.append(field)
 
     def _key_range(self, position: int, key: int) -> str:
-        return (
-            f"{_KEYS}[{position}] is {_clip(int(key))}, "
-            f"but the model has feature_dim {self._feature_dim}"
-        )
+        return f"{_KEYS}[{position}] is {_clip(int(key))}, but the model has feature_dim {self._feature_dim}"
 
     def _check(
         self,

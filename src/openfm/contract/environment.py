@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from openfm.contract import cgroups
+from openfm.contract.cgroups import cgroup_folders
 from openfm.errors import CustomerError
 
 __all__ = ["Environment", "available_cpus"]
@@ -29,9 +31,6 @@ MAX_THREADS = 1024
 DEFAULT_CHECKPOINT_SECONDS = 60.0
 
 DEFAULT_PIPE_TIMEOUT = 600.0
-
-_CGROUP_ROOT = Path("/sys/fs/cgroup")
-_PROCESS_CGROUPS = Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,8 @@ class Environment:
 def available_cpus(
     *,
     affinity: Callable[[], int] | None = None,
-    cgroup_root: Path = _CGROUP_ROOT,
-    process_cgroups: Path = _PROCESS_CGROUPS,
+    cgroup_root: Path = cgroups.ROOT,
+    process_cgroups: Path = cgroups.PROCESS_CGROUPS,
 ) -> int:
     """The number of CPUs that this process may use, at least 1.
 
@@ -137,23 +136,9 @@ def _scheduled_cpus() -> int:
 
 def _quotas(root: Path, process_cgroups: Path) -> Iterator[float]:
     """The CPU quotas, in CPUs, of the process's cgroups and of those that these lie in."""
-    try:
-        lines = process_cgroups.read_text().splitlines()
-    except OSError:  # no cgroups: not Linux, or a sandbox that hides them
-        return
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        if not controllers:
-            mounts, read = [root], _quota_v2
-        elif "cpu" in controllers.split(","):
-            mounts, read = [root / "cpu", root / controllers], _quota_v1
-        else:
-            continue
-        # In a container the named group may be the host's, and only the mount's root is there.
-        inner = Path(group.strip("/"))
-        for folder in (mount / group for mount in mounts for group in (inner, *inner.parents)):
-            with contextlib.suppress(OSError, ValueError):  # not there, or "max": no quota
-                yield read(folder)
+    for folder in cgroup_folders("cpu", root, process_cgroups):
+        with contextlib.suppress(OSError, ValueError):  # not there, or "max": no quota
+            yield (_quota_v2 if folder.version == 2 else _quota_v1)(folder.path)
 
 
 def _quota_v2(folder: Path) -> float:

@@ -92,6 +92,11 @@ class FactorizationMachine:
         """The number k of factors of each feature."""
         return int(self._factors.shape[1])
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of memory that the machine takes, the copy in the kernels' layout included."""
+        return self._linear.nbytes + self._factors.nbytes + self._scorer.nbytes
+
     def decision_function(self, rows: SparseRows, *, threads: int = 1) -> npt.NDArray[np.float32]:
         """The raw scores s(x): float32, shape (rows,).
 

@@ -83,6 +83,8 @@ class Scorer:
         factors: npt.NDArray[np.float32],
         instruction_set: str = "",
     ) -> None: ...
+    @property
+    def nbytes(self) -> int: ...
     def score(
         self,
         indptr: npt.NDArray[np.int64],

@@ -20,6 +20,7 @@ public:
     const FactorTable& view() const { return view_; }
     int64_t feature_dim() const { return feature_dim_; }
     int64_t num_factors() const { return num_factors_; }
+    int64_t bytes() const { return view_.stride * feature_dim_ * static_cast<int64_t>(sizeof(float)); }
 
     // What a record holds of a feature: the parameters, or Adam's first or second moments of them.
     enum Part { kParameters, kMeans, kVariances };

@@ -85,6 +85,8 @@ public:
         return to_numpy(std::move(scores), {static_cast<size_t>(count)});
     }
 
+    int64_t bytes() const { return table_.bytes(); }
+
 private:
     void score_parallel(const RowsView& rows, int64_t count, bool sigmoid, int threads, float* scores) const {
         const auto part = [&](int64_t i) {
@@ -199,6 +201,7 @@ void register_training(nb::module_& m) {
     nb::class_<Scorer>(m, "Scorer")
         .def(nb::init<float, Vector<float>, Matrix<float>, const std::string&>(), nb::arg("bias"), nb::arg("linear"),
              nb::arg("factors"), nb::arg("instruction_set") = "")
+        .def_prop_ro("nbytes", &Scorer::bytes)
         .def("score", &Scorer::score, nb::arg("indptr"), nb::arg("indices"), nb::arg("values"), nb::arg("sigmoid"),
              nb::arg("threads"));
 

@@ -141,7 +141,8 @@ def test_other_paths_and_methods(client: FlaskClient, method: str, path: str, st
     assert response.status_code == status
     assert response.mimetype == "text/plain"
     assert response.text == (
-        "this server answers GET /execution-parameters, GET /ping, POST /invocations, and nothing else"
+        "this server answers GET /execution-parameters, GET /ping, POST /endpoints/<endpoint>/invocations, "
+        "POST /invocations, and nothing else"
     )
     assert ("Allow" in response.headers) == (status == 405)
 
