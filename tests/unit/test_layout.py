@@ -20,7 +20,7 @@ ROOMS = {
     "codecs": {"data", "fm", "errors"},
     "training": {"artifact", "contract", "data", "fm", "errors"},
     "serving": {"codecs", "artifact", "contract", "data", "fm", "errors"},
-    "sagemaker": {"data", "errors"},
+    "sagemaker": {"data", "fm", "errors"},
     "metadata": {"codecs", "contract", "fm", "errors"},
     "openfm": {"artifact", "data", "errors"},  # the package's own __init__
     "cli": {"training", "serving", "metadata", "contract", "errors"},
