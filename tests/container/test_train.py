@@ -55,6 +55,14 @@ def test_bad_hyperparameter_is_the_customers_failure(job: Path) -> None:
     assert len(failure) < 1024
 
 
+def test_no_space_left_for_the_model(job: Path) -> None:
+    set_hyperparameters(job, num_factors="5000")
+    run = run_image("train", options=[mount(job), "--tmpfs=/opt/ml/model:size=64k"])
+    assert run.returncode == 3, run.stdout + run.stderr
+    sentence = "PlatformError: The model cannot be written to /opt/ml/model/model_algo-1: No space left on device."
+    assert (job / "output" / "failure").read_text().startswith(sentence)
+
+
 def test_any_user_trains(job: Path) -> None:
     for path in (job, *job.rglob("*")):
         os.chown(path, 1234, 1234)
