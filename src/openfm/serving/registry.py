@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from openfm.artifact import Model, load_model, model_size
 from openfm.errors import InsufficientMemoryError, ModelAlreadyLoadedError, ModelNotLoadedError
+from openfm.native import _core
 from openfm.serving.predictor import Predictor
 
 __all__ = ["LoadedModel", "ModelRegistry"]
@@ -125,8 +126,13 @@ class ModelRegistry:
         with self._changed:
             entry = self._get(name)
             del self._entries[name]
-            self._changed.wait_for(lambda: entry.borrowers == 0)
-            self._reserved -= entry.reserved
+            while entry.borrowers:
+                self._changed.wait()
+            reserved = entry.reserved
+        del entry
+        _core.trim_memory()
+        with self._changed:
+            self._reserved -= reserved
         logger.info("Unloaded model %s", name)
 
     @contextmanager

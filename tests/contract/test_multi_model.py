@@ -1,0 +1,81 @@
+"""A multi-model endpoint under the real server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from soak.multi_model import Campaign
+
+from openfm.artifact import Model, save_model
+from openfm.fm.model import FactorizationMachine, PredictorType
+from support.servers import Server
+
+INSTANCES = b'{"instances": [{"features": [0, 0]}]}'
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("opt-ml")
+    model = folder / "models" / "x" / "model"
+    model.mkdir(parents=True)
+    machine = FactorizationMachine(4, [0, 0], [[0], [0]], PredictorType.REGRESSOR)
+    save_model(Model(machine), model / "model_algo-1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(base: Path) -> Iterator[Server]:
+    environ = {"SAGEMAKER_MODEL_SERVER_WORKERS": "3", "OPENFM_QUEUE_SIZE": "2"}
+    with Server.running(base, SAGEMAKER_MULTI_MODEL="true", **environ) as running:
+        yield running
+
+
+def load(server: Server, base: Path, name: str) -> int:
+    body = json.dumps({"model_name": name, "url": str(base / "models" / "x" / "model")})
+    return server.request("POST", "/models", body)[0]
+
+
+def test_one_process_whatever_the_workers(server: Server, base: Path) -> None:
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+
+    assert len(children.read_text().split()) == 1
+    assert load(server, base, "one") == 200
+    for _ in range(20):
+        assert server.request("POST", "/models/one/invoke", INSTANCES)[2] == b'{"predictions":[{"score":4.0}]}'
+    assert server.request("DELETE", "/models/one")[0] == 200
+    assert server.request("POST", "/models/one/invoke", INSTANCES)[0] == 404
+
+
+def test_slow_clients_leave_threads_for_ping_and_lists(server: Server, base: Path) -> None:
+    load(server, base, "slow")
+    head = b"POST /models/slow/invoke HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\n{"
+    with ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port))).sendall(head)
+        deadline = time.monotonic() + 30
+        while server.request("POST", "/models/slow/invoke", INSTANCES)[0] != 503:
+            assert time.monotonic() < deadline, "five clients in hand were not enough"
+        for path in ("/ping", "/models", "/models/slow"):
+            assert server.request("GET", path, timeout=2)[0] == 200
+    deadline = time.monotonic() + 30
+    while server.request("POST", "/models/slow/invoke", INSTANCES)[0] != 200:
+        assert time.monotonic() < deadline, "the clients that went away still take the server's threads"
+
+
+def test_a_model_server_without_a_folder_of_models(tmp_path: Path) -> None:
+    with Server.running(tmp_path, SAGEMAKER_MULTI_MODEL="true") as server:
+        assert server.request("GET", "/models")[2] == b'{"models":[]}\n'
+
+
+def test_many_models_and_clients(tmp_path: Path) -> None:
+    report = Campaign(tmp_path, models=200, seed=1).run(6, clients=8)
+
+    assert report.outcomes["invoke 200"] > 100
+    assert report.outcomes["load 507"] > 0
+    assert report.most_loaded > 50
