@@ -39,18 +39,20 @@ class RandomStreams:
 
     Args:
         seed: 0 gives the values of Amazon's container; another seed shifts all streams.
+        threads: how many threads draw; the values do not depend on it.
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, *, threads: int = 1) -> None:
         self._generator = ParallelGenerator(seed % 2**32)
+        self._threads = threads
 
     def draw(self, initializer: Initializer, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         """Draw a float32 array of ``shape``, filled in row-major order. A constant draws nothing."""
         out = np.empty(int(np.prod(shape)), dtype=np.float32)
         if initializer.method == "normal":
-            self._generator.fill_normal(out, initializer.scale)
+            self._generator.fill_normal(out, initializer.scale, self._threads)
         elif initializer.method == "uniform":
-            self._generator.fill_uniform(out, -initializer.scale, initializer.scale)
+            self._generator.fill_uniform(out, -initializer.scale, initializer.scale, self._threads)
         else:
             out.fill(initializer.scale)
         return out.reshape(shape)

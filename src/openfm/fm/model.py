@@ -9,6 +9,7 @@ The pairwise sum is computed in time linear in the non-zeros (S. Rendle, *Factor
 from __future__ import annotations
 
 import enum
+import functools
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +61,15 @@ class FactorizationMachine:
                 f"linear weights of shape {self._linear.shape} and factors of shape {self._factors.shape} do not make "
                 "a Factorization Machine: expected (D,) and (D, k) with D and k of at least 1"
             )
-        self._scorer = _core.Scorer(self._bias, self._linear, self._factors)
+
+    @functools.cached_property
+    def _scorer(self) -> _core.Scorer:
+        # A copy in the kernels' layout. A machine on its way to or from a trainer or a file never needs it.
+        return _core.Scorer(self._bias, self._linear, self._factors)
+
+    def prepare(self) -> None:
+        """Lay the parameters out for scoring now, and not at the first call that scores."""
+        _ = self._scorer
 
     @property
     def bias(self) -> float:

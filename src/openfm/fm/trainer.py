@@ -87,7 +87,7 @@ class Trainer:
         self._indexer = _core.BatchIndexer(
             settings.feature_dim, settings.mini_batch_size, not settings.lazy_update
         )
-        machine = initial_machine(settings) if initial is None else initial
+        machine = initial_machine(settings, threads=threads) if initial is None else initial
         self._native.set_parameters(machine.bias, machine.linear, machine.factors)
 
     def batches(self, rows: SparseRows, labels: npt.NDArray[np.float32]) -> BatchBlock:
@@ -150,13 +150,13 @@ class Trainer:
         )
 
 
-def initial_machine(settings: TrainingSettings) -> FactorizationMachine:
+def initial_machine(settings: TrainingSettings, *, threads: int = 1) -> FactorizationMachine:
     """Draw initial parameters from MXNet's random streams in the order of Amazon's current container.
 
     That is V (D, k), w0, w (sorted by MXNet's names v, w0_weight, w1_weight) for the sparse network, and w, then V as
     a (k, D) matrix for the dense one. What ``use_bias`` and ``use_linear`` leave out is 0 and draws nothing.
     """
-    streams = RandomStreams(settings.seed)
+    streams = RandomStreams(settings.seed, threads=threads)
     d, k = settings.feature_dim, settings.num_factors
     linear_initializer = settings.linear.initializer if settings.use_linear else Initializer("constant", 0.0)
     bias_initializer = settings.bias.initializer if settings.use_bias else Initializer("constant", 0.0)

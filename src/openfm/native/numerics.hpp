@@ -55,12 +55,15 @@ static inline double exp_f64(double x) {
 }
 
 // Natural logarithm of a positive, normal x, relative error < 1e-14 away from 1 and absolute error < 1e-15 near it.
-// NaN gives NaN or garbage: callers pass finite values.
+// For other x it gives some number: callers pass finite values.
 static inline double log_f64(double x) {
     using namespace numerics;
     constexpr uint64_t kSqrtHalf = 0x3fe6a09e667f3bcdULL;  // sqrt(1/2)
+    constexpr uint64_t kBias = 1023;
     const uint64_t u = bits(x) - kSqrtHalf;
-    const double exponent = static_cast<double>(static_cast<int32_t>(static_cast<int64_t>(u) >> 52));
+    // The exponent, biased to be positive, becomes a double as the low bits of 2^52.
+    const double biased = from_bits(((u + (kBias << 52)) >> 52) | bits(0x1p52));
+    const double exponent = biased - (0x1p52 + static_cast<double>(kBias));
     const double m = from_bits((u & 0x000fffffffffffffULL) + kSqrtHalf);  // in [sqrt(1/2), sqrt(2))
     const double s = (m - 1.0) / (m + 1.0);                               // |s| < 0.1716
     const double z = s * s;

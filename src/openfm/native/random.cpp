@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "numerics.hpp"
@@ -26,31 +27,43 @@ public:
         for (uint32_t i = 0; i < kEngines; ++i) engines_[i].seed(seed + i);
     }
 
-    void fill_normal(FloatArray out, float sigma) {
-        fill(out, [sigma](std::mt19937& engine) { return normal(engine) * sigma; });
+    void fill_normal(FloatArray out, float sigma, int threads) {
+        fill(out, threads, [sigma](std::mt19937& engine, float* values, int64_t count) {
+            for (int64_t done = 0; done < count; done += kBlock)
+                draw_normals(engine, values + done, std::min(kBlock, count - done), sigma);
+        });
     }
 
-    void fill_uniform(FloatArray out, float low, float high) {
-        fill(out, [low, range = high - low](std::mt19937& engine) { return low + range * canonical(engine); });
+    void fill_uniform(FloatArray out, float low, float high, int threads) {
+        fill(out, threads, [low, range = high - low](std::mt19937& engine, float* values, int64_t count) {
+            for (int64_t i = 0; i < count; ++i) values[i] = low + range * canonical(engine);
+        });
     }
 
 private:
     static constexpr uint32_t kEngines = 1024;
     static constexpr int64_t kMinimumRun = 64;
+    static constexpr int64_t kBlock = 256;
 
+    // Each run of values is one engine's, so that the threads may share out the runs as they like.
     template <class Draw>
-    void fill(FloatArray out, Draw draw) {
+    void fill(FloatArray out, int threads, const Draw& draw) {
         const int64_t n = static_cast<int64_t>(out.shape(0));
         if (n == 0) return;
         nb::gil_scoped_release release;
         const int64_t runs = std::min<int64_t>((n + kMinimumRun - 1) / kMinimumRun, kEngines);
         const int64_t step = (n + runs - 1) / runs;
         float* values = out.data();
-        for (int64_t run = 0; run < runs; ++run) {
-            std::mt19937& engine = engines_[static_cast<size_t>(run)];
-            const int64_t end = std::min(n, (run + 1) * step);
-            for (int64_t i = run * step; i < end; ++i) values[i] = draw(engine);
-        }
+        const auto part = [&](int member) {
+            for (int64_t run = member; run < runs; run += threads) {
+                const int64_t begin = std::min(n, run * step), end = std::min(n, begin + step);
+                draw(engines_[static_cast<size_t>(run)], values + begin, end - begin);
+            }
+        };
+        std::vector<std::thread> helpers;
+        for (int member = 1; member < threads; ++member) helpers.emplace_back(part, member);
+        part(0);
+        for (std::thread& helper : helpers) helper.join();
     }
 
     // A float in [0, 1): std::generate_canonical<float, 24> of one 32-bit draw, as libstdc++ forms it.
@@ -59,19 +72,22 @@ private:
         return u < 1.0f ? u : std::nextafter(1.0f, 0.0f);
     }
 
+    // For each value a fresh std::normal_distribution<float>: the polar method, its second value thrown away. The
+    // draws come first and the arithmetic after them, in a loop that vectorises.
+    static void draw_normals(std::mt19937& engine, float* values, int64_t count, float sigma) {
+        float y[kBlock], r2[kBlock];
+        for (int64_t i = 0; i < count;) {
+            const float u = 2.0f * canonical(engine) - 1.0f;
+            y[i] = 2.0f * canonical(engine) - 1.0f;
+            r2[i] = u * u + y[i] * y[i];
+            i += !(r2[i] > 1.0f || r2[i] == 0.0f);
+        }
+        for (int64_t i = 0; i < count; ++i)
+            values[i] = y[i] * std::sqrt(-2.0f * log_f32(r2[i]) / r2[i]) * sigma;
+    }
+
     // std::log(float) differs in its last bit between C libraries; this one is correctly rounded everywhere.
     static float log_f32(float x) { return static_cast<float>(log_f64(x)); }
-
-    // A fresh std::normal_distribution<float> for each value: the polar method, its second value thrown away.
-    static float normal(std::mt19937& engine) {
-        float x, y, r2;
-        do {
-            x = 2.0f * canonical(engine) - 1.0f;
-            y = 2.0f * canonical(engine) - 1.0f;
-            r2 = x * x + y * y;
-        } while (r2 > 1.0f || r2 == 0.0f);
-        return y * std::sqrt(-2.0f * log_f32(r2) / r2);
-    }
 
     std::vector<std::mt19937> engines_;
 };
@@ -81,8 +97,10 @@ private:
 void register_random(nb::module_& m) {
     nb::class_<ParallelGenerator>(m, "ParallelGenerator")
         .def(nb::init<uint32_t>(), nb::arg("seed"))
-        .def("fill_normal", &ParallelGenerator::fill_normal, nb::arg("out"), nb::arg("sigma"))
-        .def("fill_uniform", &ParallelGenerator::fill_uniform, nb::arg("out"), nb::arg("low"), nb::arg("high"));
+        .def("fill_normal", &ParallelGenerator::fill_normal, nb::arg("out"), nb::arg("sigma"),
+             nb::arg("threads"))
+        .def("fill_uniform", &ParallelGenerator::fill_uniform, nb::arg("out"), nb::arg("low"), nb::arg("high"),
+             nb::arg("threads"));
 }
 
 }  // namespace openfm

@@ -23,6 +23,7 @@ class Predictor:
     """
 
     def __init__(self, machine: FactorizationMachine) -> None:
+        machine.prepare()
         self._machine = machine
 
     @property

@@ -167,7 +167,7 @@ def _trainer(
     initial = None
     path = paths.data / MODEL.names[0]
     if path.exists():
-        initial = machine_to_start_from(path, settings)
+        initial = machine_to_start_from(path, settings, threads=threads)
         log.info(f"Training starts from the parameters of the model in {path}.")
     log.info(_NETWORKS[hyperparameters.dense_network])
     return Trainer(settings, initial=initial, threads=threads)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from openfm.artifact.loading import load_model
-from openfm.errors import ChannelError
+from openfm.errors import ArtifactError, ChannelError
 from openfm.fm.model import FactorizationMachine
 from openfm.fm.settings import TrainingSettings
 from openfm.fm.trainer import initial_machine
@@ -15,19 +15,26 @@ from openfm.fm.trainer import initial_machine
 __all__ = ["machine_to_start_from"]
 
 
-def machine_to_start_from(path: Path, settings: TrainingSettings) -> FactorizationMachine:
+def machine_to_start_from(path: Path, settings: TrainingSettings, *, threads: int = 1) -> FactorizationMachine:
     """Load the initial parameters of a job from a model.
 
     Args:
         path: the channel: a folder with ``model.tar.gz`` or ``model_algo-1``, or one of these itself.
         settings: of the job. If its ``feature_dim`` is greater than the model's, the new features get the values that
             they would have got in a new job.
+        threads: how many threads draw these.
 
     Raises:
-        ArtifactError: there is no model that can be read.
-        ChannelError: the model is of another kind, has other factors, or more features than the job.
+        ChannelError: there is no model that can be read, or it is of another kind, has other factors, or more features
+            than the job.
     """
-    model = load_model(path).machine
+    try:
+        model = load_model(path).machine
+    except ArtifactError as error:
+        raise ChannelError(
+            f"Channel 'model' has no model to start from: {error}. Put the model.tar.gz of a Factorization Machine "
+            "there, or leave the channel out."
+        ) from error
     if model.predictor_type is not settings.predictor_type:
         raise _unfit(path, "predictor_type", model.predictor_type.value, settings.predictor_type.value)
     if model.num_factors != settings.num_factors:
@@ -36,7 +43,7 @@ def machine_to_start_from(path: Path, settings: TrainingSettings) -> Factorizati
         raise _unfit(path, "feature_dim", model.feature_dim, settings.feature_dim)
     if model.feature_dim == settings.feature_dim:
         return model
-    drawn = initial_machine(settings)
+    drawn = initial_machine(settings, threads=threads)
     return FactorizationMachine(
         model.bias,
         np.concatenate([model.linear, drawn.linear[model.feature_dim :]]),
