@@ -362,18 +362,6 @@ def test_a_signal_stops_it_in_time(start: Callable[..., Server], tmp_path: Path,
     assert seconds < 7
 
 
-def test_sigterm_stops_it_in_time_whatever_clients_do(start: Callable[..., Server], tmp_path: Path) -> None:
-    running = start(make_base(tmp_path / "opt-ml", PredictorType.REGRESSOR))
-    running.wait_until_healthy()
-    with socket.create_connection(("127.0.0.1", running.port)) as stuck:
-        stuck.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
-        time.sleep(0.2)
-        code, seconds = running.stop()
-
-    assert code == 0, running.log.read_text()
-    assert seconds < 8
-
-
 def test_a_killed_worker_is_replaced(start: Callable[..., Server], tmp_path: Path) -> None:
     running = start(make_base(tmp_path / "opt-ml", PredictorType.REGRESSOR), NUM_WORKERS="1")
     running.wait_until_healthy()
@@ -445,17 +433,6 @@ def test_a_broken_gunicorn_conf_is_named(tmp_path: Path) -> None:
 
     assert result.returncode == 2
     assert f"The gunicorn settings in {conf} (OPENFM_GUNICORN_CONF) cannot be read" in result.stderr
-
-
-def test_gunicorn_conf_changes_any_setting(start: Callable[..., Server], tmp_path: Path) -> None:
-    conf = tmp_path / "gunicorn.conf.py"
-    conf.write_text('accesslog = "-"\n')
-    base = make_base(tmp_path / "opt-ml", PredictorType.REGRESSOR)
-    running = start(base, OPENFM_GUNICORN_CONF=str(conf))
-    running.wait_until_healthy()
-    running.stop()
-
-    assert "GET /ping HTTP/1.1" in running.log.read_text()
 
 
 def test_no_access_log_by_default(server: Server) -> None:

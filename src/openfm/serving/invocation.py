@@ -9,6 +9,7 @@ from werkzeug.exceptions import ClientDisconnected
 from openfm.codecs.registry import ENCODERS
 from openfm.errors import PayloadTooLargeError, RequestError
 from openfm.serving.negotiation import choose_answer_type, choose_decoder
+from openfm.serving.observer import ROWS_KEY
 from openfm.serving.predictor import Predictor
 from openfm.serving.settings import ServingSettings
 
@@ -38,6 +39,7 @@ def answer_invocation(body: bytearray, predictor: Predictor, settings: ServingSe
     answer_type = choose_answer_type(request.headers.get("Accept"), settings.default_answer_type)
     instances = decode(body, predictor.feature_dim)
     predictions = predictor.predict(instances.rows).identified(instances.identities)
+    request.environ[ROWS_KEY] = len(instances.rows)
     return Response(ENCODERS[answer_type](predictions), content_type=answer_type)
 
 

@@ -13,9 +13,7 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 
 from openfm.serving.observer import INFERENCE_ID
 
-__all__ = ["LOG_FORMATS", "JsonFormatter", "ServerLogger", "TextFormatter", "configure_logging"]
-
-LOG_FORMATS = ("text", "json")
+__all__ = ["JsonFormatter", "ServerLogger", "TextFormatter", "configure_logging"]
 
 
 class TextFormatter(logging.Formatter):
@@ -58,14 +56,16 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def configure_logging(log_format: str) -> None:
-    """Log to stderr from level INFO on, Python's warnings too.
+    """Log to stderr from level INFO on, Python's warnings too, unless whoever runs us has set logging up.
 
     Args:
         log_format: ``json``; anything else is text, since the log must be there before settings can be refused.
     """
+    root = logging.getLogger()
+    if root.handlers:
+        return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
-    root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
@@ -64,12 +64,15 @@ class ServerMetrics:
 
     Args:
         processes: how many processes may count at the same time.
-        information: labels of ``openfm_model_info``.
     """
 
-    def __init__(self, processes: int = 1, information: Mapping[str, str] | None = None) -> None:
+    def __init__(self, processes: int = 1) -> None:
         self.table = SharedTable(processes, _COLUMNS)
-        self._information = dict(information or {})
+        self._information: dict[str, str] = {}
+
+    def inform(self, **information: str) -> None:
+        """Set the labels of ``openfm_model_info``."""
+        self._information = information
 
     def begin(self) -> None:
         """A request has come."""

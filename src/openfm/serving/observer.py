@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import mmap
+import socket
 import time
 from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.wsgi import ClosingIterator
 
 from openfm.serving.answers import RETRY_AFTER_SECONDS
@@ -25,11 +27,36 @@ ROWS_KEY = "openfm.rows"
 INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 """The header by which SageMaker's callers tell their requests apart."""
 
+_BLOCK = 2**16
+_DISCARDED_BYTES = 2**27
+_DISCARDED_SECONDS = 1.0
+
 _STOPPING = b"the server is stopping; send the request again"
 
 _ExcInfo: TypeAlias = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 access_log = logging.getLogger("openfm.access")
+
+
+def _discard_body(environ: WSGIEnvironment) -> None:
+    """Read what a refused request still sends, within bounds.
+
+    A client that is still sending when its answer comes and the connection closes sees a broken connection, and not
+    the answer.
+    """
+    connection: socket.socket | None = environ.get("gunicorn.socket")
+    if connection is None:
+        return
+    deadline = time.monotonic() + _DISCARDED_SECONDS
+    left = _DISCARDED_BYTES
+    connection.settimeout(_DISCARDED_SECONDS)
+    try:
+        while left > 0 and time.monotonic() < deadline and (block := environ["wsgi.input"].read(_BLOCK)):
+            left -= len(block)
+    except (OSError, ParseException):  # It is slow, gone or malformed; the answer is sent all the same.
+        pass
+    finally:
+        connection.settimeout(None)
 
 
 class StopFlag:
@@ -84,6 +111,8 @@ class Observer:
                 answer = self._refuse(start_and_note)
             else:
                 answer = self._application(environ, start_and_note)
+            if status >= 400:
+                _discard_body(environ)
         except BaseException:
             end()
             raise

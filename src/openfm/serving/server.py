@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import importlib.metadata
 import logging
-import runpy
+import os
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from flask import Flask
-from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from openfm.artifact import find_model, load_model
-from openfm.contract.environment import available_cpus
+from openfm.contract.memory import memory_limit, resident_memory
 from openfm.contract.paths import ContractPaths
 from openfm.errors import AlgorithmError, ArtifactError, CustomerError, OpenFMError
-from openfm.serving.app import create_app
+from openfm.serving.app import create_app, create_multi_model_app
+from openfm.serving.gate import WorkGate
+from openfm.serving.logs import configure_logging
+from openfm.serving.metrics import ServerMetrics, metrics_blueprint
+from openfm.serving.observer import Observer, StopFlag
+from openfm.serving.options import Capacity, gunicorn_options
 from openfm.serving.predictor import Predictor
+from openfm.serving.registry import ModelRegistry
 from openfm.serving.settings import ServingSettings
+from openfm.serving.supervisor import GunicornServer
+from openfm.serving.target_models import TargetModels
 
 __all__ = ["main"]
-
-THREADS_PER_WORKER = 8
-"""So that slow clients and long requests leave a thread for /ping."""
-
-GRACEFUL_SECONDS = 5
-"""What running requests may still take after SIGTERM; Docker kills after 10 seconds."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,16 +45,11 @@ def main(environ: Mapping[str, str]) -> int:
     Returns:
         The exit code: 0 after a graceful stop, else that of the error, which is logged to stderr.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S %z",
-    )
+    configure_logging(environ.get("OPENFM_LOG_FORMAT", "").strip().lower())
     # As process 1 of a container, a program gets only signals that it handles. Gunicorn takes over
     # once it runs.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
+        signal.signal(number, _end)
     try:
         return _serve(environ)
     except OpenFMError as error:
@@ -66,25 +62,70 @@ def main(environ: Mapping[str, str]) -> int:
 
 def _serve(environ: Mapping[str, str]) -> int:
     settings = ServingSettings.from_environ(environ)
-    path = _find_model(ContractPaths.from_environ(environ))
-    machine = load_model(path).machine
+    paths = ContractPaths.from_environ(environ)
+    capacity = Capacity.of(settings)
+    # Twice, since SIGHUP makes gunicorn start new workers before the old ones have gone.
+    metrics = ServerMetrics(processes=2 * capacity.processes)
+    gate = WorkGate(capacity.running, capacity.admitted, on_refusal=metrics.refuse_busy)
+    make_app = _multi_model_app if settings.multi_model else _single_model_app
+    app, what = make_app(settings, paths, gate, metrics)
+    app.register_blueprint(metrics_blueprint(metrics))
+    stopping = StopFlag()
+    app.wsgi_app = Observer(app.wsgi_app, metrics, stopping, log_requests=settings.access_log)  # type: ignore[method-assign]
+    options = gunicorn_options(settings, capacity)
     listener = _listen(settings.host, settings.port)
-    options = _gunicorn_options(settings, listener)
-    logger.info(
-        "Serving %s (%s, feature_dim %d, num_factors %d) on %s port %d with %d workers",
-        path,
-        machine.predictor_type,
-        machine.feature_dim,
-        machine.num_factors,
-        settings.host,
-        settings.port,
-        options["workers"],
-    )
+    logger.info("Serving %s on %s port %d with %d workers", what, settings.host, settings.port, options["workers"])
+    # The socket is handed over: gunicorn closes it.
+    options["bind"] = f"fd://{listener.detach()}"
     try:
-        _Gunicorn(create_app(Predictor(machine), settings), options).run()
+        GunicornServer(
+            app, options, metrics=metrics, stopping=stopping, graceful_seconds=settings.graceful_timeout
+        ).run()
     except SystemExit as stop:  # The way in which gunicorn ends, in its master and in its workers.
         return stop.code if isinstance(stop.code, int) else 0
     return 0
+
+
+def _single_model_app(
+    settings: ServingSettings, paths: ContractPaths, gate: WorkGate, metrics: ServerMetrics
+) -> tuple[Flask, str]:
+    """The application, and what it serves."""
+    path = _find_model(paths)
+    machine = load_model(path).machine
+    metrics.inform(
+        version=importlib.metadata.version("openfm"),
+        sha256=_sha256(path),
+        predictor_type=machine.predictor_type,
+        feature_dim=str(machine.feature_dim),
+        num_factors=str(machine.num_factors),
+    )
+    what = f"{path} ({machine.predictor_type}, feature_dim {machine.feature_dim}, num_factors {machine.num_factors})"
+    return create_app(Predictor(machine), settings, gate), what
+
+
+def _multi_model_app(
+    settings: ServingSettings, paths: ContractPaths, gate: WorkGate, metrics: ServerMetrics
+) -> tuple[Flask, str]:
+    metrics.inform(version=importlib.metadata.version("openfm"))
+    memory = model_memory(settings)
+    registry = ModelRegistry(memory)
+    app = create_multi_model_app(registry, TargetModels(registry, paths.models), gate, settings)
+    return app, f"many models in {memory / 2**20:.0f} MiB"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def model_memory(settings: ServingSettings) -> int:
+    """The bytes that a multi-model server's models may take.
+
+    Unless it is set, a quarter of what is free at the start is left to requests.
+    """
+    if settings.model_memory_mib is not None:
+        return settings.model_memory_mib * 2**20
+    return max(0, memory_limit() - resident_memory()) * 3 // 4
 
 
 def _find_model(paths: ContractPaths) -> Path:
@@ -98,57 +139,10 @@ def _find_model(paths: ContractPaths) -> Path:
         ) from error
 
 
-class _Gunicorn(BaseApplication):  # type: ignore[misc]
-    """Gunicorn with an application that is there already."""
-
-    def __init__(self, app: Flask, options: Mapping[str, Any]) -> None:
-        self._app = app
-        self._options = options
-        super().__init__()
-
-    def load_config(self) -> None:
-        for name, value in self._options.items():
-            # Settings come and go between gunicorn's versions.
-            if name in self.cfg.settings:
-                self.cfg.set(name, value)
-
-    def load(self) -> Flask:
-        return self._app
-
-
-def _gunicorn_options(settings: ServingSettings, listener: socket.socket) -> dict[str, Any]:
-    """Gunicorn's settings: ours, then those of the file that ``OPENFM_GUNICORN_CONF`` names."""
-    options = {
-        # Threads, since a worker with only one would leave /ping waiting behind any slow client.
-        "worker_class": "gthread",
-        "workers": settings.workers or available_cpus(),
-        "threads": THREADS_PER_WORKER,
-        "timeout": settings.timeout,
-        "graceful_timeout": GRACEFUL_SECONDS,
-        "preload_app": True,
-        "proc_name": "openfm",
-        "control_socket_disable": True,
-    }
-    if settings.gunicorn_conf is not None:
-        options |= _read_gunicorn_conf(settings.gunicorn_conf)
-    # The socket is handed over: gunicorn closes it.
-    return options | {"bind": f"fd://{listener.detach()}"}
-
-
-def _read_gunicorn_conf(path: str) -> dict[str, Any]:
-    try:
-        names = runpy.run_path(path)
-    except Exception as error:  # Whatever it is, it comes from the code of that file.
-        raise CustomerError(
-            f"The gunicorn settings in {path} (OPENFM_GUNICORN_CONF) cannot be read: {error!r}."
-        ) from error
-    return {name: value for name, value in names.items() if not name.startswith("_")}
-
-
 def _listen(host: str, port: int) -> socket.socket:
     """Open the socket ourselves: gunicorn would try a busy port five times, with ten lines."""
     try:
-        return socket.create_server(
+        listener = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
         )
     except OSError as error:
@@ -161,7 +155,11 @@ def _listen(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host} port {port} ({error.strerror}); set OPENFM_BIND to an "
             "address of this machine and SAGEMAKER_BIND_TO_PORT to a port that this user may open."
         ) from None
+    # Connections inherit it: a client whose machine is gone does not keep a thread forever.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return listener
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
+def _end(_number: int, _frame: FrameType | None) -> None:
+    # Nothing has begun that would need to be finished, and an exception could get lost in whatever is running.
+    os._exit(0)

@@ -44,10 +44,13 @@ def _boolean(text: str) -> bool:
     return words[text.lower()]
 
 
-def _answer_type(text: str) -> str:
-    if text.lower() not in ENCODERS:
-        raise ValueError(f"one of {', '.join(ENCODERS)}")
-    return text.lower()
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return text.lower()
+
+    return parse
 
 
 def _file(text: str) -> str:
@@ -68,17 +71,29 @@ class ServingSettings:
         workers: number of worker processes; None for one per processor
             (``SAGEMAKER_MODEL_SERVER_WORKERS``, or else ``MODEL_SERVER_WORKERS``, or else
             ``NUM_WORKERS``).
-        timeout: seconds that a worker may be stuck before it is replaced
-            (``SAGEMAKER_MODEL_SERVER_TIMEOUT``, or else ``MODEL_SERVER_TIMEOUT``).
+        timeout: seconds that a worker may be stuck before it is replaced; a long request is not a
+            stuck worker (``SAGEMAKER_MODEL_SERVER_TIMEOUT``, or else
+            ``SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS``, or else ``MODEL_SERVER_TIMEOUT``).
+        queue_size: how many invocations may wait in each worker process; more are answered by 503
+            (``OPENFM_QUEUE_SIZE``, or else ``SAGEMAKER_MODEL_JOB_QUEUE_SIZE``).
+        graceful_timeout: seconds that requests in flight may still take after SIGTERM
+            (``OPENFM_GRACEFUL_TIMEOUT``).
         batch: whether batch transform started the server (``SAGEMAKER_BATCH``).
         local_mode: whether the SDK's local mode started the batch transform: it sets ``SAGEMAKER_BATCH``
             to ``True`` where SageMaker sets it to ``true``.
         accept: the type that requests without an ``Accept`` header get; None for the default
             (``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT``).
         max_content_length: the largest request body in bytes; None for the default
-            (``MAX_CONTENT_LENGTH``).
+            (``MAX_CONTENT_LENGTH``, or else ``SAGEMAKER_MAX_REQUEST_SIZE``).
         max_payload_mib: the same in MiB, where 0 means any; None for the default
             (``SAGEMAKER_MAX_PAYLOAD_IN_MB``).
+        multi_model: whether this is a multi-model endpoint (``SAGEMAKER_MULTI_MODEL``). It has one worker
+            process, and ``workers`` says how many invocations compute at once.
+        model_memory_mib: what its models may take in MiB; None for three quarters of what the machine or
+            the container has (``OPENFM_MODEL_MEMORY_IN_MB``).
+        access_log: whether each request but those to /ping gets a line in the log
+            (``OPENFM_ACCESS_LOG``).
+        log_format: ``text``, or ``json`` for one JSON object a line (``OPENFM_LOG_FORMAT``).
         gunicorn_conf: a file of further gunicorn settings (``OPENFM_GUNICORN_CONF``).
     """
 
@@ -91,12 +106,28 @@ class ServingSettings:
         parse=_whole(1),
         default=None,
     )
-    timeout: int = _variable("SAGEMAKER_MODEL_SERVER_TIMEOUT", "MODEL_SERVER_TIMEOUT", parse=_whole(1), default=60)
+    timeout: int = _variable(
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+        "MODEL_SERVER_TIMEOUT",
+        parse=_whole(1),
+        default=60,
+    )
+    queue_size: int = _variable(
+        "OPENFM_QUEUE_SIZE", "SAGEMAKER_MODEL_JOB_QUEUE_SIZE", parse=_whole(0, 10_000), default=100
+    )
+    graceful_timeout: int = _variable("OPENFM_GRACEFUL_TIMEOUT", parse=_whole(0), default=25)
     batch: bool = _variable("SAGEMAKER_BATCH", parse=_boolean, default=False)
     local_mode: bool = _variable("SAGEMAKER_BATCH", parse=lambda text: text == "True", default=False)
-    accept: str | None = _variable("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", parse=_answer_type, default=None)
-    max_content_length: int | None = _variable("MAX_CONTENT_LENGTH", parse=_whole(1), default=None)
+    accept: str | None = _variable("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", parse=_one_of(*ENCODERS), default=None)
+    max_content_length: int | None = _variable(
+        "MAX_CONTENT_LENGTH", "SAGEMAKER_MAX_REQUEST_SIZE", parse=_whole(1), default=None
+    )
     max_payload_mib: int | None = _variable("SAGEMAKER_MAX_PAYLOAD_IN_MB", parse=_whole(0), default=None)
+    multi_model: bool = _variable("SAGEMAKER_MULTI_MODEL", parse=_boolean, default=False)
+    model_memory_mib: int | None = _variable("OPENFM_MODEL_MEMORY_IN_MB", parse=_whole(1), default=None)
+    access_log: bool = _variable("OPENFM_ACCESS_LOG", parse=_boolean, default=False)
+    log_format: str = _variable("OPENFM_LOG_FORMAT", parse=_one_of("text", "json"), default="text")
     gunicorn_conf: str | None = _variable("OPENFM_GUNICORN_CONF", parse=_file, default=None)
 
     @classmethod
