@@ -7,7 +7,7 @@ import logging
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from openfm.errors import OpenFMError
+from openfm.errors import InsufficientMemoryError, OpenFMError
 
 __all__ = ["RETRY_AFTER_SECONDS", "describe_error", "register_error_handlers"]
 
@@ -30,6 +30,11 @@ def describe_error(error: Exception) -> tuple[int, str]:
     Args:
         error: what a view raised.
     """
+    if isinstance(error, MemoryError):
+        error = InsufficientMemoryError(
+            "the memory left is too small for this request: send fewer instances at once, or give the server more "
+            "memory; where it has several models, unload some"
+        )
     if isinstance(error, OpenFMError) and error.http_status != 500:
         status, sentence = error.http_status, error.message
     elif isinstance(error, HTTPException) and error.code != 500:

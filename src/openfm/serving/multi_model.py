@@ -15,7 +15,6 @@ from openfm.errors import (
     InsufficientMemoryError,
     ModelAlreadyLoadedError,
     ModelNotLoadedError,
-    OpenFMError,
     RequestError,
 )
 from openfm.serving.answers import describe_error
@@ -31,10 +30,11 @@ _PAGE = 100
 
 _LARGEST_LOAD_REQUEST = 2**16
 
-_ERROR_TYPES = {
+_ERROR_TYPES: dict[type[Exception], str] = {
     ModelNotLoadedError: "ModelNotFoundException",
     ModelAlreadyLoadedError: "ConflictStatusException",
     InsufficientMemoryError: "InsufficientMemoryException",
+    MemoryError: "InsufficientMemoryException",
 }
 
 
@@ -83,7 +83,6 @@ def multi_model_blueprint(registry: ModelRegistry, gate: WorkGate, settings: Ser
 
     for error_type in _ERROR_TYPES:
         blueprint.register_error_handler(error_type, _answer_error)
-    blueprint.register_error_handler(MemoryError, _answer_out_of_memory)
     return blueprint
 
 
@@ -110,12 +109,6 @@ def _description(model: LoadedModel) -> dict[str, str]:
     return {"modelName": model.name, "modelUrl": model.url}
 
 
-def _answer_error(error: OpenFMError) -> tuple[dict[str, Any], int]:
+def _answer_error(error: Exception) -> tuple[dict[str, Any], int]:
     status, sentence = describe_error(error)
     return {"code": status, "type": _ERROR_TYPES[type(error)], "message": sentence}, status
-
-
-def _answer_out_of_memory(_error: MemoryError) -> tuple[dict[str, Any], int]:
-    return _answer_error(
-        InsufficientMemoryError("the memory left is too small for this request: unload models or send fewer instances")
-    )

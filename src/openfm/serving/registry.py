@@ -103,8 +103,8 @@ class ModelRegistry:
         reserved = 0
         try:
             reserved = self._reserve(name, reserved, _LOADING_FACTOR * self._size(Path(url)) + _MODEL_OVERHEAD)
-            machine = self._load(Path(url)).machine
-            reserved = self._reserve(name, reserved, machine.nbytes + _MODEL_OVERHEAD)
+            predictor, size = self._read(Path(url))
+            reserved = self._reserve(name, reserved, size + _MODEL_OVERHEAD)
         except BaseException:
             with self._changed:
                 self._loading.remove(name)
@@ -112,7 +112,7 @@ class ModelRegistry:
             raise
         with self._changed:
             self._loading.remove(name)
-            self._entries[name] = _Entry(url, Predictor(machine), reserved)
+            self._entries[name] = _Entry(url, predictor, reserved)
         logger.info("Loaded model %s from %s: %d bytes of memory", name, url, reserved)
 
     def unload(self, name: str) -> None:
@@ -179,6 +179,14 @@ class ModelRegistry:
         if entry is None:
             raise ModelNotLoadedError(f"Model not found: {name}")
         return entry
+
+    def _read(self, path: Path) -> tuple[Predictor, int]:
+        """The predictor of a model, and its bytes."""
+        machine = self._load(path).machine
+        try:
+            return Predictor(machine), machine.nbytes
+        except MemoryError as error:
+            raise InsufficientMemoryError(f"the memory left is too small for the model {path}") from error
 
     def _reserve(self, name: str, reserved: int, wanted: int) -> int:
         """Set ``wanted`` bytes aside for a model instead of ``reserved``; returns ``wanted``."""

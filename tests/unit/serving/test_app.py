@@ -174,6 +174,17 @@ def test_an_unexpected_error_is_logged_and_hidden(
     assert client.post("/invocations", data=INSTANCES).status_code == 200
 
 
+def test_out_of_memory(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Predictor, "predict", fail)
+    response = client.post("/invocations", data=INSTANCES)
+
+    assert response.status_code == 507
+    assert response.text.startswith("the memory left is too small for this request: send fewer instances at once")
+
+
 def _chunked(body: object) -> dict[str, object]:
     """What a server makes of a chunked body: a stream with an end, but no length."""
     return {

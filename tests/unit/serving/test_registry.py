@@ -148,6 +148,18 @@ def test_no_memory_left_in_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert isinstance(caught.value, PlatformError)
 
 
+def test_no_memory_left_for_the_layout(
+    registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(FactorizationMachine, "prepare", fail)
+    with pytest.raises(InsufficientMemoryError, match="the memory left is too small for the model"):
+        registry.load("a", str(write_model(tmp_path / "model", 0)))
+    assert (len(registry), registry.reserved_bytes) == (0, 0)
+
+
 def test_unloading_waits_for_borrowers(registry: ModelRegistry, tmp_path: Path) -> None:
     registry.load("a", str(write_model(tmp_path / "model", 7)))
     unloading = threading.Thread(target=registry.unload, args=("a",))
