@@ -22,6 +22,7 @@ RUN install -D -m 755 -t /image/usr/local/bin container/train container/serve \
 
 FROM debian:trixie-slim
 LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+      com.amazonaws.sagemaker.capabilities.multi-models=true \
       org.opencontainers.image.title="openfm" \
       org.opencontainers.image.description="Amazon SageMaker's Factorization Machines algorithm as an open, local container" \
       org.opencontainers.image.licenses="Apache-2.0"
@@ -29,7 +30,7 @@ LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
-    && mkdir -p -m 0777 /opt/ml/input /opt/ml/model /opt/ml/output
+    && mkdir -p -m 0777 /opt/ml/input /opt/ml/model /opt/ml/models /opt/ml/output
 COPY --from=build /opt/openfm /opt/openfm
 COPY --from=build /image /
 ENV PATH=/opt/openfm/bin:$PATH \

@@ -24,6 +24,7 @@ def test_default_command_is_train_and_nothing_stands_before_it(image: dict[str, 
 def test_labels(image: dict[str, Any]) -> None:
     labels = image["Config"]["Labels"]
     assert labels["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
+    assert labels["com.amazonaws.sagemaker.capabilities.multi-models"] == "true"
     assert "com.amazonaws.sagemaker.capabilities.multi-models" not in labels
     assert labels["org.opencontainers.image.title"] == "openfm"
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
