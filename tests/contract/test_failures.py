@@ -9,18 +9,19 @@ import subprocess
 import pytest
 
 from openfm.data import faults
+from support.breakable_jobs import BreakableJob, environ_of, make_sound_job
 from support.documents import REPOSITORY
-from support.failing_jobs import FAILING_JOBS, FailingJob, environ_of, make_sound_job
+from support.failing_jobs import FAILING_JOBS
 
 PAGE = (REPOSITORY / "docs" / "failures.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| (?P<what>.+?)(?: \\\*)? \| `(?P<sentence>\w+Error: .+)` \| (?P<code>\d) \|$", re.MULTILINE)
 DOCUMENTED = {row["what"]: (row["sentence"], int(row["code"])) for row in ROW.finditer(PAGE)}
 
 
-def run(job: FailingJob) -> subprocess.CompletedProcess[str]:
+def run(job: BreakableJob) -> subprocess.CompletedProcess[str]:
     with job.stdout.open("w") if job.stdout else contextlib.nullcontext(subprocess.PIPE) as stdout:
         return subprocess.run(
-            job.command, env=environ_of(job), stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60
+            job.command, env=environ_of(job), stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=300
         )
 
 

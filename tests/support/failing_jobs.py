@@ -7,95 +7,30 @@ mount.
 from __future__ import annotations
 
 import gzip
-import json
 import os
+import shutil
+import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import openfm
-from openfm.data.record_schema import Record
 from openfm.data.recordio import frame
-from support.jobs import make_job
+from support.breakable_jobs import TRAIN, BreakableJob, environ_of, record
 
-HYPERPARAMETERS = {
-    "feature_dim": "12",
-    "num_factors": "3",
-    "predictor_type": "binary_classifier",
-    "mini_batch_size": "50",
-    "epochs": "2",
-}
-RECORDS = 120
+__all__ = ["FAILING_JOBS"]
 
-TRAIN = (sys.executable, "-m", "openfm", "train")
-
-
-@dataclass
-class FailingJob:
-    """A job about to be broken.
-
-    Attributes:
-        base: its contract tree.
-        environ: variables of its process.
-        command: what runs it.
-        stdout: where its log goes, if not to the test.
-        trained: whether the job fails after its training, so that the model is there.
-    """
-
-    base: Path
-    environ: dict[str, str] = field(default_factory=dict)
-    command: tuple[str, ...] = TRAIN
-    stdout: Path | None = None
-    trained: bool = False
-
-    @property
-    def records(self) -> Path:
-        """The file of the channel ``train``."""
-        return self.base / "input" / "data" / "train" / "part-0.pbr"
-
-    def give(self, **hyperparameters: str) -> None:
-        """Change hyperparameters."""
-        self.configure("hyperparameters.json", HYPERPARAMETERS | hyperparameters)
-
-    def configure(self, name: str, content: object) -> None:
-        """Write a configuration file."""
-        (self.base / "input" / "config" / name).write_text(json.dumps(content))
-
-    def run_under(self, script: str) -> None:
-        """Run the job as ``"$@"`` of a shell script."""
-        self.command = ("sh", "-c", script, "sh", *TRAIN)
-
-    def run_in_mounts_of_its_own(self, script: str) -> None:
-        """The same where the script may mount what it likes, unseen by others."""
-        self.run_under(script)
-        self.command = ("unshare", "--map-root-user", "--mount", *self.command)
-
-    def end_with(self, record: Record | bytes) -> None:
-        """Append a record, or bytes, to the channel ``train``."""
-        data = record if isinstance(record, bytes) else frame(record.SerializeToString())
-        with self.records.open("ab") as file:
-            file.write(data)
-
-
-def make_sound_job(base: Path) -> FailingJob:
-    """A job that trains."""
-    rng = np.random.default_rng(0)
-    X = (rng.random((RECORDS, 12)) < 0.4).astype(np.float32)
-    return FailingJob(make_job(base, HYPERPARAMETERS, (X, X[:, 0]), dense=False))
-
-
-FAILING_JOBS: dict[str, Callable[[FailingJob], None]] = {}
+FAILING_JOBS: dict[str, Callable[[BreakableJob], None]] = {}
 """What is wrong, in the words of the tables' first column, and what makes it so."""
 
 
-def fails(what: str) -> Callable[[Callable[[FailingJob], None]], Callable[[FailingJob], None]]:
+def fails(what: str) -> Callable[[Callable[[BreakableJob], None]], Callable[[BreakableJob], None]]:
     """Enter a function into :data:`FAILING_JOBS`."""
 
-    def enter(function: Callable[[FailingJob], None]) -> Callable[[FailingJob], None]:
+    def enter(function: Callable[[BreakableJob], None]) -> Callable[[BreakableJob], None]:
         assert what not in FAILING_JOBS
         FAILING_JOBS[what] = function
         return function
@@ -108,31 +43,6 @@ def fails_on_record(what: str, **parts: Any) -> None:
     fails(what)(lambda job: job.end_with(record(**parts)))
 
 
-def record(
-    values: tuple[float, ...] = (1.0, 2.0),
-    keys: tuple[int, ...] = (0, 5),
-    shape: tuple[int, ...] = (),
-    label: tuple[float, ...] = (1.0,),
-    name: str = "values",
-    tensor: str = "float32_tensor",
-    label_tensor: str = "float32_tensor",
-) -> Record:
-    """A record; ``bytes`` as a tensor holds one byte."""
-    made = Record()
-    if tensor == "bytes":
-        made.features[name].bytes.value.append(b"x")
-    else:
-        features = getattr(made.features[name], tensor)
-        features.values.extend(values)
-        features.keys.extend(keys)
-        features.shape.extend(shape)
-    if label_tensor == "bytes":
-        made.label["values"].bytes.value.append(b"x")
-    else:
-        made.label["values"].float32_tensor.values.extend(label)
-    return made
-
-
 # Hyperparameters
 
 
@@ -142,12 +52,12 @@ def fails_with(what: str, **hyperparameters: str) -> None:
 
 
 @fails("a required one is missing")
-def _missing(job: FailingJob) -> None:
+def _missing(job: BreakableJob) -> None:
     job.configure("hyperparameters.json", {"predictor_type": "regressor"})
 
 
 @fails("one of openfm's own, with `OPENFM_STRICT=1`")
-def _strict(job: FailingJob) -> None:
+def _strict(job: BreakableJob) -> None:
     job.environ["OPENFM_STRICT"] = "1"
     job.give(seed="7")
 
@@ -163,32 +73,32 @@ fails_with("several at once", epochs="0", linear_lr="fast")
 
 
 @fails("nothing is mounted")
-def _nothing(job: FailingJob) -> None:
+def _nothing(job: BreakableJob) -> None:
     job.base = job.base / "nowhere"
 
 
 @fails("a file is not JSON")
-def _not_json(job: FailingJob) -> None:
+def _not_json(job: BreakableJob) -> None:
     (job.base / "input" / "config" / "hyperparameters.json").write_text("{'epochs': 1}")
 
 
 @fails("a file is not there, and Docker made a folder for it")
-def _folder(job: FailingJob) -> None:
+def _folder(job: BreakableJob) -> None:
     (job.base / "input" / "config" / "inputdataconfig.json").mkdir()
 
 
 @fails("a file holds the wrong kind of value")
-def _wrong_kind(job: FailingJob) -> None:
+def _wrong_kind(job: BreakableJob) -> None:
     job.configure("resourceconfig.json", {"current_host": "algo 1"})
 
 
 @fails("several instances")
-def _several_instances(job: FailingJob) -> None:
+def _several_instances(job: BreakableJob) -> None:
     job.configure("resourceconfig.json", {"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]})
 
 
 @fails("an environment variable has a wrong value")
-def _environment(job: FailingJob) -> None:
+def _environment(job: BreakableJob) -> None:
     job.environ["OPENFM_NUM_THREADS"] = "all"
 
 
@@ -196,35 +106,63 @@ def _environment(job: FailingJob) -> None:
 
 
 @fails("no channel `train`")
-def _no_train(job: FailingJob) -> None:
+def _no_train(job: BreakableJob) -> None:
     job.records.parent.rename(job.base / "input" / "data" / "tarin")
 
 
 @fails("no data")
-def _no_data(job: FailingJob) -> None:
+def _no_data(job: BreakableJob) -> None:
     job.records.write_bytes(b"")
 
 
 @fails("a content type that is not read")
-def _content_type(job: FailingJob) -> None:
+def _content_type(job: BreakableJob) -> None:
     job.configure("inputdataconfig.json", {"train": {"ContentType": "text/csv"}})
 
 
 @fails("an input mode that there is not")
-def _input_mode(job: FailingJob) -> None:
+def _input_mode(job: BreakableJob) -> None:
     job.configure("inputdataconfig.json", {"train": {"TrainingInputMode": "Stream"}})
 
 
 @fails("no FIFO comes in Pipe mode")
-def _no_pipe(job: FailingJob) -> None:
+def _no_pipe(job: BreakableJob) -> None:
     job.records.unlink()
     job.records.parent.rmdir()
     job.configure("inputdataconfig.json", {"train": {"TrainingInputMode": "Pipe"}})
     job.environ["OPENFM_PIPE_TIMEOUT"] = "0.1"
 
 
+@fails("`early_stopping_patience` without a channel `validation`")
+def _no_validation(job: BreakableJob) -> None:
+    job.give(early_stopping_patience="1")
+
+
+@fails("a model with more features in the channel `model`")
+def _wider_model(job: BreakableJob) -> None:
+    _start_from_a_model(job)
+    job.give(feature_dim="11")
+
+
+@fails("a model of other factors")
+def _other_factors(job: BreakableJob) -> None:
+    _start_from_a_model(job)
+    job.give(num_factors="4")
+
+
+@fails("a model of another kind")
+def _other_kind(job: BreakableJob) -> None:
+    _start_from_a_model(job)
+    job.give(predictor_type="regressor")
+
+
+@fails("no model in the channel `model`")
+def _no_model(job: BreakableJob) -> None:
+    (job.base / "input" / "data" / "model").mkdir()
+
+
 @fails("a file that must not be read")
-def _unreadable(job: FailingJob) -> None:
+def _unreadable(job: BreakableJob) -> None:
     job.records.chmod(0)
     if os.geteuid() == 0:  # root may read anything, unless it gives that up
         job.command = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", *TRAIN)
@@ -234,29 +172,29 @@ def _unreadable(job: FailingJob) -> None:
 
 
 @fails("not recordIO")
-def _csv(job: FailingJob) -> None:
+def _csv(job: BreakableJob) -> None:
     job.records.write_text("1,0,0,1\n" * 100)
 
 
 @fails("a record is cut off")
-def _truncated(job: FailingJob) -> None:
+def _truncated(job: BreakableJob) -> None:
     job.records.write_bytes(job.records.read_bytes()[:-3])
 
 
 @fails("a record is not the protobuf message")
-def _malformed(job: FailingJob) -> None:
+def _malformed(job: BreakableJob) -> None:
     job.end_with(frame(b"\xff\xff\xff\xff"))
 
 
 @fails("a frame continues no other")
-def _continuation(job: FailingJob) -> None:
+def _continuation(job: BreakableJob) -> None:
     whole = bytearray(frame(record().SerializeToString()))
     whole[7] |= 3 << 5  # the last part of a record that never began
     job.end_with(bytes(whole))
 
 
 @fails("a gzip file is cut off")
-def _gzip_cut(job: FailingJob) -> None:
+def _gzip_cut(job: BreakableJob) -> None:
     job.records.write_bytes(gzip.compress(job.records.read_bytes())[:-12])
 
 
@@ -280,7 +218,7 @@ fails_with("sparse records, with `dense_network=amazon`", dense_network="amazon"
 
 
 @fails("the same in the channel `test`")
-def _test_channel(job: FailingJob) -> None:
+def _test_channel(job: BreakableJob) -> None:
     folder = job.base / "input" / "data" / "test"
     folder.mkdir()
     openfm.write_records(folder / "part-0.pbr", np.ones((3, 11), dtype=np.float32), np.ones(3))
@@ -292,17 +230,39 @@ def _test_channel(job: FailingJob) -> None:
 fails_with("it diverges", factors_lr="1e30")
 
 
+@fails("a checkpoint of a job with other hyperparameters")
+def _other_checkpoint(job: BreakableJob) -> None:
+    (job.base / "checkpoints").mkdir()
+    job.give(epochs="1")
+    _train(job)
+    shutil.rmtree(job.base / "model")
+    job.give(factors_lr="0.5")
+
+
 # The machine
 
 
+@fails("a checkpoint folder that is read-only")
+def _read_only_checkpoints(job: BreakableJob) -> None:
+    (job.base / "checkpoints").mkdir()
+    job.run_in_mounts_of_its_own('mount -t tmpfs -o ro none "$SAGEMAKER_BASE_DIR/checkpoints" && exec "$@"')
+
+
+@fails("no space left for a checkpoint")
+def _no_space_for_checkpoints(job: BreakableJob) -> None:
+    (job.base / "checkpoints").mkdir()
+    job.give(num_factors="5000")
+    job.run_in_mounts_of_its_own('mount -t tmpfs -o size=64k none "$SAGEMAKER_BASE_DIR/checkpoints" && exec "$@"')
+
+
 @fails("a model folder that is read-only")
-def _read_only(job: FailingJob) -> None:
+def _read_only(job: BreakableJob) -> None:
     (job.base / "model").mkdir()
     job.run_in_mounts_of_its_own('mount -t tmpfs -o ro none "$SAGEMAKER_BASE_DIR/model" && exec "$@"')
 
 
 @fails("no space left for the model")
-def _no_space(job: FailingJob) -> None:
+def _no_space(job: BreakableJob) -> None:
     (job.base / "model").mkdir()
     job.give(num_factors="5000")
     job.run_in_mounts_of_its_own(
@@ -313,20 +273,20 @@ def _no_space(job: FailingJob) -> None:
 
 
 @fails("a limit on the size of files")
-def _file_size(job: FailingJob) -> None:
+def _file_size(job: BreakableJob) -> None:
     job.give(num_factors="5000")
     job.run_under('ulimit -f 64; exec "$@"')
 
 
 @fails("not enough memory")
-def _memory(job: FailingJob) -> None:
+def _memory(job: BreakableJob) -> None:
     job.give(num_factors="1000000000")
     job.run_under('ulimit -v 4194304; exec "$@"')
     job.environ["OPENBLAS_NUM_THREADS"] = "1"  # each of NumPy's threads reserves memory
 
 
 @fails("a log that cannot be written")
-def _full_log(job: FailingJob) -> None:
+def _full_log(job: BreakableJob) -> None:
     job.stdout = Path("/dev/full")
 
 
@@ -334,7 +294,7 @@ def _full_log(job: FailingJob) -> None:
 
 
 @fails("a bug")
-def _bug(job: FailingJob) -> None:
+def _bug(job: BreakableJob) -> None:
     program = (
         "import os, sys; from openfm.training import job; job.EpochLoop.run = lambda self: 1 / 0; "
         "sys.exit(job.main(os.environ))"
@@ -342,6 +302,11 @@ def _bug(job: FailingJob) -> None:
     job.command = (sys.executable, "-c", program)
 
 
-def environ_of(job: FailingJob) -> Mapping[str, str]:
-    """The whole environment of the job's process."""
-    return {"PATH": os.environ["PATH"], "SAGEMAKER_BASE_DIR": str(job.base), **job.environ}
+def _train(job: BreakableJob) -> None:
+    subprocess.run(TRAIN, env=environ_of(job), check=True, capture_output=True, timeout=300)
+
+
+def _start_from_a_model(job: BreakableJob) -> None:
+    """Give the job the model of an earlier run as its channel ``model``."""
+    _train(job)
+    (job.base / "model").rename(job.base / "input" / "data" / "model")

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from openfm.contract.config import read_json_object
 from openfm.contract.paths import DEFAULT_BASE, ContractPaths
-from openfm.errors import ChannelError
+from openfm.errors import ChannelError, PlatformError
 
 __all__ = ["Checkpoint", "CheckpointFolder", "checkpoint_folder"]
 
@@ -83,7 +83,7 @@ class CheckpointFolder:
         """Write a checkpoint, whole or not at all, and remove all but the newest five.
 
         Raises:
-            OSError: it cannot be written; nothing is left of it.
+            PlatformError: it cannot be written; nothing is left of it.
         """
         path = self._folder / f"openfm-checkpoint-{step:015d}.npz"
         temporary = path.with_name(path.name + _IGNORED)
@@ -94,9 +94,13 @@ class CheckpointFolder:
                 np.savez(file, allow_pickle=False, **{_META: meta}, **arrays)
             temporary.chmod(0o644)
             temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise PlatformError(
+                f"The checkpoint cannot be written to {path}: {error.strerror or error}. Free some space there, or "
+                "mount a folder that openfm may write to."
+            ) from error
         self._remove_old()
         return path
 

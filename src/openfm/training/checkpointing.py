@@ -73,7 +73,7 @@ class Checkpointing:
         """Write a checkpoint.
 
         Raises:
-            OSError: it cannot be written.
+            PlatformError: it cannot be written.
         """
         trained = trainer.state()
         arrays: dict[str, npt.NDArray[np.float32]] = {}

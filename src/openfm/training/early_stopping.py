@@ -15,7 +15,7 @@ class EarlyStopping:
 
     Args:
         patience: how many epochs in a row may pass without an improvement.
-        tolerance: by how much the loss must fall to count as one.
+        tolerance: by what share of the lowest loss so far the loss must fall to count as one.
     """
 
     def __init__(self, patience: int, tolerance: float) -> None:
@@ -28,7 +28,7 @@ class EarlyStopping:
 
     def add(self, epoch: int, loss: float, machine: FactorizationMachine) -> None:
         """See an epoch's validation loss and the machine that gave it."""
-        if loss < self._best_loss - self._tolerance or self.best_machine is None:
+        if self.best_machine is None or loss < self._best_loss * (1.0 - self._tolerance):
             self._best_loss, self.best_epoch, self.best_machine = loss, epoch, machine
             self._epochs_without = 0
         else:
