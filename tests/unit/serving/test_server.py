@@ -11,6 +11,7 @@ import pytest
 
 from openfm.errors import PlatformError
 from openfm.serving import server
+from openfm.serving.settings import ServingSettings
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +65,13 @@ def test_a_signal_while_the_model_loads_ends_it(
     with pytest.raises(ProcessEndedError) as caught:
         server.main({"SAGEMAKER_BASE_DIR": str(tmp_path)})
     assert caught.value.args == (0,)
+
+
+def test_the_memory_of_many_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "memory_limit", lambda: 1000)
+    monkeypatch.setattr(server, "resident_memory", lambda: 200)
+
+    assert server.model_memory(ServingSettings()) == 600
+    assert server.model_memory(ServingSettings(model_memory_mib=3)) == 3 * 2**20
+    monkeypatch.setattr(server, "resident_memory", lambda: 2000)
+    assert server.model_memory(ServingSettings()) == 0

@@ -39,6 +39,8 @@ def test_every_variable(tmp_path: Path) -> None:
         SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="application/X-recordio-protobuf",
         SAGEMAKER_MAX_PAYLOAD_IN_MB="7",
         MAX_CONTENT_LENGTH="1000",
+        SAGEMAKER_MULTI_MODEL="True",
+        OPENFM_MODEL_MEMORY_IN_MB="512",
     )
     assert found == ServingSettings(
         host="0.0.0.0",
@@ -49,6 +51,8 @@ def test_every_variable(tmp_path: Path) -> None:
         accept="application/x-recordio-protobuf",
         max_content_length=1000,
         max_payload_mib=7,
+        multi_model=True,
+        model_memory_mib=512,
         gunicorn_conf=str(conf),
     )
 
