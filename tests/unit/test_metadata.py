@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import botocore.session
@@ -147,3 +149,11 @@ def test_the_command_prints_it(options: list[str], printed: object) -> None:
 
 def test_the_image_is_for_training_and_inference() -> None:
     assert TRAINING["TrainingImage"] == REQUEST["InferenceSpecification"]["Containers"][0]["Image"] == IMAGE
+
+
+def test_what_to_install_is_said() -> None:
+    program = "import sys; sys.modules['orjson'] = None; from openfm.cli import main; main(['metadata'])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 1
+    assert "This command needs the package 'orjson'" in run.stderr
+    assert "pip install 'openfm[serve]'" in run.stderr
