@@ -21,7 +21,7 @@ first-python = $(shell for python in $(1); do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo demo-docker test lint bench wheel image mxnet clean
+.PHONY: help install demo demo-docker test lint soak bench wheel image mxnet clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,6 +44,12 @@ lint: $(VENV)/tools.stamp ## ruff and mypy
 bench: $(VENV)/tools.stamp ## the benchmarks
 	$(BIN)/python benchmarks/decoding.py
 	$(BIN)/python benchmarks/training.py
+
+soak: export PYTHONPATH := tests
+soak: $(VENV)/tools.stamp ## the long campaigns of soak/, about an hour
+	$(BIN)/python -m soak.resume
+	$(BIN)/python -m soak.multi_model
+	$(BIN)/python -m soak.load
 
 wheel: $(VENV)/tools.stamp ## a manylinux wheel for this Python, in dist/
 	rm -rf build/wheel dist
