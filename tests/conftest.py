@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 
 from datasets import Split, load_mnist, load_movielens
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("openfm", deadline=None)
+hypothesis.settings.load_profile("openfm")
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
-"""How much memory this process may use, and how much it uses."""
+"""How much memory this process may use, how much it uses, and giving some back."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from openfm.contract import cgroups
 from openfm.contract.cgroups import cgroup_folders
 
-__all__ = ["memory_limit", "resident_memory"]
+__all__ = ["memory_limit", "resident_memory", "trim_memory"]
 
 _LIMIT_FILES = {1: "memory.limit_in_bytes", 2: "memory.max"}
 _STATM = Path("/proc/self/statm")
@@ -39,6 +40,16 @@ def memory_limit(
 def resident_memory() -> int:
     """The bytes of memory that this process has now."""
     return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def trim_memory() -> None:
+    """Give the memory that was freed back to the system.
+
+    glibc keeps it in the heap of a few threads, for whoever asks there next; with other C libraries nothing is done.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _limits(root: Path, process_cgroups: Path) -> Iterator[int]:

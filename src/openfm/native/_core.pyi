@@ -150,8 +150,3 @@ class Trainer:
     def train(self, block: BatchBlock, first: int, last: int) -> tuple[npt.NDArray[np.float64], int]: ...
 
 def instruction_sets() -> list[str]: ...
-
-# --- memory ----------------------------------------------------------------------------------------------------------
-
-def trim_memory() -> None:
-    """Gives the memory that was freed back to the system. Releases the GIL."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from openfm.artifact import Model, load_model, model_size
+from openfm.contract.memory import trim_memory
 from openfm.errors import InsufficientMemoryError, ModelAlreadyLoadedError, ModelNotLoadedError
-from openfm.native import _core
 from openfm.serving.predictor import Predictor
 
 __all__ = ["LoadedModel", "ModelRegistry"]
@@ -130,7 +130,7 @@ class ModelRegistry:
                 self._changed.wait()
             reserved = entry.reserved
         del entry
-        _core.trim_memory()
+        trim_memory()
         with self._changed:
             self._reserved -= reserved
         logger.info("Unloaded model %s", name)

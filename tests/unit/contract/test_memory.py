@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
 
-from openfm.contract.memory import memory_limit, resident_memory
+from openfm.contract.memory import memory_limit, resident_memory, trim_memory
 
 GIB = 2**30
 
@@ -47,3 +48,15 @@ def test_without_cgroups(tmp_path: Path) -> None:
 
 def test_this_machine() -> None:
     assert 2**20 < resident_memory() < memory_limit()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep nothing, or cannot be told")
+def test_what_was_freed_is_given_back() -> None:
+    blocks = [bytearray(10_000) for _ in range(5000)]
+    kept = blocks[::500]
+    full = resident_memory()
+    del blocks
+    trim_memory()
+
+    assert full - resident_memory() > 30 * 2**20
+    assert len(kept) == 10
