@@ -75,16 +75,20 @@ class ServerMetrics:
         self._information = information
 
     def begin(self) -> None:
-        """A request has come."""
+        """A request is in flight."""
         self.table.add((_IN_FLIGHT, 1))
 
-    def end(self, route: str, status: int, seconds: float, rows: int) -> None:
-        """Its answer has been sent, or cannot be.
+    def end(self) -> None:
+        """Its answer has been sent, or cannot be."""
+        self.table.add((_IN_FLIGHT, -1))
+
+    def record(self, route: str, status: int, seconds: float, rows: int) -> None:
+        """Count a request that has been answered.
 
         Args:
             route: one of :data:`ROUTES`.
             status: of the answer.
-            seconds: since :meth:`begin`.
+            seconds: that it took.
             rows: how many it had scored.
         """
         start = _ROUTE_START + _ROUTE_NUMBER[route] * _ROUTE_COLUMNS
@@ -93,7 +97,6 @@ class ServerMetrics:
         if status_column is None:
             status_column = _STATUS_COLUMN.get(status // 100 * 100, _STATUS_COLUMN[500])
         self.table.add(
-            (_IN_FLIGHT, -1),
             (_ROWS, rows),
             (start + status_column, 1),
             (buckets + bisect.bisect_left(BUCKETS, seconds), 1),

@@ -96,6 +96,8 @@ class Observer:
         """Answer one request."""
         start = time.perf_counter()
         status = 500
+        # What is refused does not count as in flight: the server need not wait for it.
+        refused = self._stopping.is_set()
 
         def start_and_note(line: str, headers: list[tuple[str, str]], exc_info: _ExcInfo | None = None) -> Any:
             nonlocal status
@@ -103,14 +105,14 @@ class Observer:
             return start_response(line, headers, exc_info)
 
         def end() -> None:
-            self._end(environ, status, time.perf_counter() - start)
+            self._record(environ, status, time.perf_counter() - start)
+            if not refused:
+                self._metrics.end()
 
-        self._metrics.begin()
+        if not refused:
+            self._metrics.begin()
         try:
-            if self._stopping.is_set():
-                answer = self._refuse(start_and_note)
-            else:
-                answer = self._application(environ, start_and_note)
+            answer = self._refuse(start_and_note) if refused else self._application(environ, start_and_note)
             if status >= 400:
                 _discard_body(environ)
         except BaseException:
@@ -129,10 +131,10 @@ class Observer:
         start_response("503 Service Unavailable", headers)
         return [_STOPPING]
 
-    def _end(self, environ: WSGIEnvironment, status: int, seconds: float) -> None:
+    def _record(self, environ: WSGIEnvironment, status: int, seconds: float) -> None:
         path = environ.get("PATH_INFO", "")
         rows = environ.get(ROWS_KEY, 0)
-        self._metrics.end(route_of(path), status, seconds, rows)
+        self._metrics.record(route_of(path), status, seconds, rows)
         if self._log_requests and path != "/ping":
             method = environ.get("REQUEST_METHOD", "")
             fields = {

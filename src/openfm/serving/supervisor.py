@@ -29,7 +29,10 @@ _POLL_SECONDS = 0.02
 
 # So long requests are answered by 503 at least: those that came just before the signal are still on their way to being
 # counted.
-_LINGER_SECONDS = 0.25
+_LINGER_SECONDS = 0.2
+
+# Kept-alive connections would hold the workers for longer.
+_DOOR_SECONDS = 0.25
 
 # After which a worker that should have ended is killed.
 _KILL_SECONDS = 1
@@ -133,10 +136,19 @@ class _Supervisor(Arbiter):  # type: ignore[misc]
                     self.log.warning("%d requests are cut off after %g s", unfinished, self._graceful_seconds)
                 break
             if waited >= _LINGER_SECONDS and unfinished == 0:
+                self._close_doors()
                 break
             time.sleep(_POLL_SECONDS)
         self.cfg.set("graceful_timeout", _KILL_SECONDS)
         self.handle_quit()
+
+    def _close_doors(self) -> None:
+        """Let the workers take no more and finish the refusals that they are sending."""
+        self.kill_workers(signal.SIGTERM)
+        deadline = time.monotonic() + _DOOR_SECONDS
+        while self.WORKERS and time.monotonic() < deadline:
+            self.reap_workers()
+            time.sleep(_POLL_SECONDS)
 
     def spawn_workers(self) -> None:
         """All that are missing, without gunicorn's pauses, in which a signal would wait: nothing loads in a worker."""
