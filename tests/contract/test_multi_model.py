@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 from soak.multi_model import Campaign
 
@@ -71,6 +73,34 @@ def test_slow_clients_leave_threads_for_ping_and_lists(server: Server, base: Pat
 def test_a_model_server_without_a_folder_of_models(tmp_path: Path) -> None:
     with Server.running(tmp_path, SAGEMAKER_MULTI_MODEL="true") as server:
         assert server.request("GET", "/models")[2] == b'{"models":[]}\n'
+
+
+def test_memory_that_runs_out_before_the_budget_does(tmp_path: Path) -> None:
+    small, large = tmp_path / "models" / "small", tmp_path / "models" / "large"
+    for path, features in ((small, 2), (large, 500_000)):
+        path.mkdir(parents=True)
+        machine = FactorizationMachine(4, np.zeros(features), np.zeros((features, 16)), PredictorType.REGRESSOR)
+        save_model(Model(machine), path / "model_algo-1")
+
+    def load(name: str, path: Path) -> int:
+        return server.request("POST", "/models", json.dumps({"model_name": name, "url": str(path)}))[0]
+
+    with Server.running(tmp_path, SAGEMAKER_MULTI_MODEL="true", OPENFM_MODEL_MEMORY_IN_MB="100000") as server:
+        (worker,) = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        used = int(Path(f"/proc/{worker}/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.prlimit(int(worker), resource.RLIMIT_AS, (used + 2**29, resource.RLIM_INFINITY))
+
+        loaded = 0
+        while (status := load(f"large-{loaded}", large)) == 200:
+            loaded += 1
+            assert loaded < 20
+        assert status == 507
+        assert loaded > 0
+        assert load("small", small) == 200
+        assert server.request("POST", "/models/small/invoke", INSTANCES)[0] == 200
+        assert server.request("GET", "/ping")[0] == 200
+        assert server.request("DELETE", "/models/large-0")[0] == 200
+        assert load("another", large) == 200
 
 
 def test_many_models_and_clients(tmp_path: Path) -> None:
