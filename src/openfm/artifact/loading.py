@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
-from openfm.artifact.archive import GZIP_MAGIC, MODEL_NAME, choose_model, read_archive
+from openfm.artifact.archive import GZIP_MAGIC, read_archive
 from openfm.artifact.graph import Graph, Role
 from openfm.artifact.meta import dimension, parse_meta
 from openfm.artifact.model import Model
 from openfm.artifact.model_file import ModelFile, read_model_file
+from openfm.artifact.names import ARCHIVE_NAME, MODEL_NAME, choose_model, listed
 from openfm.artifact.parameters import find_parameters
 from openfm.artifact.symbol import OUTPUT_OPERATORS
 from openfm.errors import ArtifactError, PlatformError
 from openfm.fm.model import FactorizationMachine, PredictorType
 
-__all__ = ["ARCHIVE_NAME", "MODEL_NAME", "find_model", "load_model"]
-
-ARCHIVE_NAME = "model.tar.gz"
-"""What SageMaker calls the archive of a trained model."""
+__all__ = ["find_model", "load_model"]
 
 _OPTIONAL = {"use_bias": Role.BIAS, "use_linear": Role.LINEAR}
 
@@ -37,15 +35,13 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         PlatformError: the file cannot be read, or the machine has too little memory for it.
     """
     target = Path(path)
-    if target.is_dir():
-        target = find_model(target)
     try:
+        if target.is_dir():
+            target = find_model(target)
         with target.open("rb") as file:
-            return _model(_read(file))
+            return _load(file)
     except FileNotFoundError as error:
         raise ArtifactError(f"there is no model at {target}") from error
-    except ArtifactError as error:
-        raise ArtifactError(f"cannot load {target}: {error}") from error
     except OSError as error:
         raise PlatformError(f"cannot read the model {target}: {error.strerror or error}") from error
     except MemoryError as error:
@@ -67,12 +63,19 @@ def find_model(directory: str | os.PathLike[str]) -> Path:
         raise ArtifactError(f"{folder} is not a folder") from error
     except OSError as error:
         raise PlatformError(f"cannot list {folder}: {error.strerror or error}") from error
+    name = choose_model(names, str(folder))
+    if name is None and ARCHIVE_NAME in names:
+        name = ARCHIVE_NAME
+    if name is None:
+        raise ArtifactError(f"{folder} holds no {MODEL_NAME} and no {ARCHIVE_NAME}; it holds {listed(names)}")
+    return folder / name
+
+
+def _load(file: BinaryIO) -> Model:
     try:
-        return folder / choose_model(names, str(folder))
-    except ArtifactError:
-        if ARCHIVE_NAME in names and not any(name.startswith("model_") for name in names):
-            return folder / ARCHIVE_NAME
-        raise
+        return _model(_read(file))
+    except ArtifactError as error:
+        raise ArtifactError(f"cannot load {file.name}: {error}") from error
 
 
 def _read(file: IO[bytes]) -> ModelFile:
