@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import abc
 import io
 import json
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -107,9 +110,8 @@ def test_read_records_refuses(data, message):
 class TestRecordSerializer:
     def test_serializes_rows(self):
         rows = ROWS.astype(np.float32)
-        body = RecordSerializer().serialize(rows)
-        assert body.read() == by_protobuf(rows, None, sparse=False)
-        assert RecordSerializer().serialize(rows[2]).read() == by_protobuf(rows[2:], None, sparse=False)
+        assert RecordSerializer().serialize(rows) == by_protobuf(rows, None, sparse=False)
+        assert RecordSerializer().serialize(rows[2]) == by_protobuf(rows[2:], None, sparse=False)
 
     def test_content_type(self):
         assert RecordSerializer().CONTENT_TYPE == "application/x-recordio-protobuf"
@@ -130,6 +132,23 @@ class TestRecordDeserializer:
     def test_accept(self):
         assert RecordDeserializer().ACCEPT == ("application/x-recordio-protobuf",)
         assert RecordDeserializer(accept=("a/b", "c/d")).ACCEPT == ("a/b", "c/d")
+
+
+@pytest.mark.parametrize(
+    ("package", "base", "make"),
+    [
+        ("serializers", "BaseSerializer", RecordSerializer),
+        ("serializers", "BaseSerializer", SparseJSONSerializer),
+        ("deserializers", "BaseDeserializer", RecordDeserializer),
+    ],
+)
+def test_sdk_3_takes_them_for_its_own(monkeypatch, package, base, make):
+    """Its Endpoint is a pydantic model with fields of its abstract base classes."""
+    sdk = types.ModuleType(f"sagemaker.core.{package}.base")
+    abstract = abc.ABCMeta(base, (), {})
+    setattr(sdk, base, abstract)
+    monkeypatch.setitem(sys.modules, sdk.__name__, sdk)
+    assert isinstance(make(), abstract)
 
 
 class TestSparseJSONSerializer:
