@@ -31,7 +31,7 @@ install: $(VENV)/openfm.stamp ## make .venv with openfm in it, editable, the C++
 demo: $(VENV)/openfm.stamp ## train, serve and score MNIST, natively
 	$(BIN)/python examples/mnist_demo.py
 
-demo-docker: image ## the same with the image
+demo-docker: $(VENV)/openfm.stamp image ## the same with the image
 	$(BIN)/python examples/mnist_demo.py --docker $(IMAGE)
 
 test: lint mxnet ## lint, types, and all tests but those that need Docker

@@ -19,9 +19,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-import datasets
 from prototype.engine import Prototype
 
+import datasets
 from openfm.contract.hyperparameters import Hyperparameters
 from openfm.fm.matrices import as_rows
 from openfm.fm.trainer import Trainer

@@ -1,7 +1,8 @@
 """The SageMaker Python SDK v2's record writers, readers and serializers, under their own names.
 
-Version 3 of the SDK no longer has them. Those here need no SDK and work with either: the serializers have what its
-``Predictor`` asks for (``CONTENT_TYPE``, ``ACCEPT``, ``serialize``, ``deserialize``).
+Version 3 of the SDK no longer has them. Those here need no SDK and work with either: the serializers have what the
+``Predictor`` of version 2 and the ``Endpoint`` of version 3 ask for (``CONTENT_TYPE``, ``ACCEPT``, ``serialize``,
+``deserialize``).
 
 ::
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -123,14 +125,17 @@ class RecordSerializer:
 
     def __init__(self, content_type: str = _RECORDIO_PROTOBUF) -> None:
         self.content_type = content_type
+        _join_sdk(type(self), "serializers", "BaseSerializer")
 
     @property
     def CONTENT_TYPE(self) -> str:  # noqa: N802 - the SDK's name
         """The Content-Type of the requests."""
         return self.content_type
 
-    def serialize(self, data: npt.NDArray[Any]) -> io.BytesIO:
+    def serialize(self, data: npt.NDArray[Any]) -> bytes:
         """The array's rows as records; one-dimensional data are one row.
+
+        The SDK's own gives a ``BytesIO`` of the same bytes, which version 3's Endpoint cannot send.
 
         Raises:
             DataError: the array has more than two dimensions or holds no numbers.
@@ -141,8 +146,7 @@ class RecordSerializer:
             raise DataError(f"Expected a 1D or 2D array, but got a {data.ndim}D array instead.")
         buffer = io.BytesIO()
         write_numpy_to_dense_tensor(buffer, data)
-        buffer.seek(0)
-        return buffer
+        return buffer.getvalue()
 
 
 class RecordDeserializer:
@@ -154,6 +158,7 @@ class RecordDeserializer:
 
     def __init__(self, accept: str | tuple[str, ...] = _RECORDIO_PROTOBUF) -> None:
         self.accept = accept
+        _join_sdk(type(self), "deserializers", "BaseDeserializer")
 
     @property
     def ACCEPT(self) -> tuple[str, ...]:  # noqa: N802 - the SDK's name
@@ -179,6 +184,7 @@ class SparseJSONSerializer:
 
     def __init__(self, content_type: str = _JSON) -> None:
         self.content_type = content_type
+        _join_sdk(type(self), "serializers", "BaseSerializer")
 
     @property
     def CONTENT_TYPE(self) -> str:  # noqa: N802 - the SDK's name
@@ -205,6 +211,13 @@ class SparseJSONSerializer:
             keys, values = csr.indices[start:end].tolist(), csr.data[start:end].tolist()
             instances.append({"data": {"features": {"keys": keys, "shape": shape, "values": values}}})
         return json.dumps({"instances": instances})
+
+
+def _join_sdk(own: type, package: str, base: str) -> None:
+    """Makes a class count as one of SDK version 3's own, if that is loaded: its Endpoint takes no others."""
+    sdk = sys.modules.get(f"sagemaker.core.{package}.base")
+    if sdk is not None:
+        getattr(sdk, base).register(own)
 
 
 def _write(file: BinaryIO, rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) -> None:

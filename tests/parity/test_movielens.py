@@ -1,4 +1,4 @@
-"""The public MovieLens job of Amazon's container (tests/golden/amazon_ml100k_u1_regressor.json), through ``openfm train``."""
+"""The public MovieLens job of Amazon's container, its logged numbers in tests/golden, through ``openfm train``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import openfm
-from support.jobs import logged_metrics, make_job, run_job
 from openfm.contract.hyperparameters import Hyperparameters
 from openfm.fm.reference import ReferenceTrainer
+from support.jobs import logged_metrics, make_job, run_job
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "amazon_ml100k_u1_regressor.json").read_text())
 METRICS = ("rmse", "mse", "absolute_loss")

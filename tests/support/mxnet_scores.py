@@ -50,6 +50,7 @@ def save(parameters_file, params_file):
     for name in parameters.files:
         array = mx.nd.array(parameters[name], dtype="float32")
         arrays[name] = array.tostype("row_sparse") if name in SPARSE else array
+    mx.nd.waitall()  # MXNet's save writes an array's stored shape before it waits for the array
     mx.nd.save(params_file, arrays)
 
 

@@ -11,6 +11,7 @@
 ``graph``            ``symbol.json``, read
 ``ndarray_file``     ``params``: MXNet's NDArray list
 ``parameters``       which array of a file is the bias, the linear weights, the factors
+``names``            what models are called
 ``limits``           how much a small file may unpack to
 ===================  ===========================================================================
 
@@ -20,8 +21,9 @@ taken for it, nothing is ever written while reading, and nothing is unpickled.
 
 from __future__ import annotations
 
-from openfm.artifact.loading import MODEL_NAME, find_model, load_model, model_size
+from openfm.artifact.loading import find_model, load_model, model_size
 from openfm.artifact.model import Model
+from openfm.artifact.names import ARCHIVE_NAME, MODEL_NAME
 from openfm.artifact.saving import save_model
 
-__all__ = ["MODEL_NAME", "Model", "find_model", "load_model", "model_size", "save_model"]
+__all__ = ["ARCHIVE_NAME", "MODEL_NAME", "Model", "find_model", "load_model", "model_size", "save_model"]

@@ -8,45 +8,21 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterable
 from typing import IO
 
 from openfm.artifact.limits import BoundedReader, unpacked_limit
+from openfm.artifact.names import MODEL_NAME, choose_model, is_model_name, leads_out, listed
 from openfm.errors import ArtifactError
 
-__all__ = ["GZIP_MAGIC", "MODEL_NAME", "choose_model", "read_archive", "unpacked_size", "write_archive"]
+__all__ = ["GZIP_MAGIC", "read_archive", "unpacked_size", "write_archive"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 """The first bytes of a gzip file."""
 
-MODEL_NAME = "model_algo-1"
-"""The model file's name in a folder and in an archive."""
-
-_PREFIX = "model_"  # Amazon's container appends the name of the host that trained
 _MAX_MEMBERS = 1000
 _SMALLEST_GZIP = 18  # header, empty block, trailer
 _GZIP_OVERHEAD = 2**16  # what compression may add to small data
 _GZIP_LEVEL = 6  # Amazon's; parameters hardly compress at any
-
-
-def choose_model(names: Iterable[str], place: str) -> str:
-    """Which file of a folder or an archive is the model: ``model_algo-1``, else the only
-    ``model_*``.
-
-    Raises:
-        ArtifactError: there is none, or several and none of them ``model_algo-1``.
-    """
-    found = sorted(names)
-    models = [name for name in found if name.startswith(_PREFIX)]
-    if MODEL_NAME in models:
-        return MODEL_NAME
-    if len(models) == 1:
-        return models[0]
-    if models:
-        raise ArtifactError(
-            f"{place} holds several models ({_listed(models)}) and none called {MODEL_NAME}; keep one of them"
-        )
-    raise ArtifactError(f"{place} holds no {MODEL_NAME}; it holds {_listed(found)}")
 
 
 def read_archive(source: IO[bytes]) -> io.BytesIO:
@@ -113,7 +89,7 @@ def write_archive(destination: IO[bytes], model: IO[bytes]) -> None:
 
 def _read_tar(unzipped: BoundedReader) -> io.BytesIO:
     names: list[str] = []
-    kept: tuple[str, io.BytesIO] | None = None
+    model_file: io.BytesIO | None = None
     with tarfile.open(fileobj=unzipped, mode="r:") as archive:
         for member in archive:
             name = _checked_name(member)
@@ -124,18 +100,17 @@ def _read_tar(unzipped: BoundedReader) -> io.BytesIO:
             names.append(name)
             if len(names) > _MAX_MEMBERS:
                 raise ArtifactError(f"it holds more than {_MAX_MEMBERS} members")
-            if name == MODEL_NAME or (kept is None and name.startswith(_PREFIX)):
-                kept = None  # never two models in memory
-                kept = (name, _extracted(archive, member))
-    chosen = choose_model(names, "it")
-    if kept is None or kept[0] != chosen:
-        raise AssertionError("the model chosen is the one kept")
-    return kept[1]
+            if name == MODEL_NAME or (model_file is None and is_model_name(name)):
+                model_file = None  # never two models in memory
+                model_file = _extracted(archive, member)
+    if choose_model(names, "it") is None or model_file is None:
+        raise ArtifactError(f"it holds no {MODEL_NAME}; it holds {listed(names)}")
+    return model_file
 
 
 def _checked_name(member: tarfile.TarInfo) -> str:
     name = member.name.removeprefix("./")
-    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+    if leads_out(name):
         raise ArtifactError(f"it holds a member {member.name!r}, which is a path out of it")
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE) or member.issparse():
         raise ArtifactError(f"its member {member.name!r} is neither a regular file nor a folder")
@@ -143,17 +118,9 @@ def _checked_name(member: tarfile.TarInfo) -> str:
 
 
 def _extracted(archive: tarfile.TarFile, member: tarfile.TarInfo) -> io.BytesIO:
-    content = archive.extractfile(member)
-    if content is None:
-        raise AssertionError("a regular member has content")
     memory = io.BytesIO()
-    with content:
+    with archive.extractfile(member) or io.BytesIO() as content:
         shutil.copyfileobj(content, memory, 2**20)
     if memory.tell() != member.size:
         raise ArtifactError(f"it ends within its member {member.name}")
     return memory
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:10]) or "nothing"
-    return shown + (", ..." if len(names) > 10 else "")

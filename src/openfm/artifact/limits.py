@@ -41,10 +41,10 @@ class BoundedReader(io.BufferedIOBase):
 
     Args:
         file: the file underneath, which stays open when this is closed.
-        limit: the most bytes that may be read or skipped.
+        limit: the most bytes that may be read or skipped; None where the file underneath is all there is.
     """
 
-    def __init__(self, file: _Seekable, *, limit: int) -> None:
+    def __init__(self, file: _Seekable, *, limit: int | None = None) -> None:
         self._file = file
         self._limit = limit
 
@@ -78,18 +78,16 @@ class BoundedReader(io.BufferedIOBase):
         Raises:
             ArtifactError: more than 1 MiB at once, or past the limit.
         """
-        everything = size is None or size < 0
-        wanted = _LARGEST_READ + 1 if size is None or size < 0 else size
-        if not everything and wanted > _LARGEST_READ:
-            raise ArtifactError(f"its directory or a header claims to be {wanted} bytes long")
-        data = self._file.read(wanted)
+        if size is not None and size > _LARGEST_READ:
+            raise ArtifactError(f"its directory or a header claims to be {size} bytes long")
+        data = self._file.read(_LARGEST_READ + 1 if size is None or size < 0 else size)
         if len(data) > _LARGEST_READ:
             raise ArtifactError("its directory is too long for a model")
         self._check(self._file.tell())
         return data
 
     def _check(self, position: int) -> None:
-        if position > self._limit:
+        if self._limit is not None and position > self._limit:
             raise ArtifactError(
                 f"it unpacks to more than {self._limit} bytes, far more than a model of its size "
                 "holds; if it is one, unpack it first and load the file inside"

@@ -8,20 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from openfm.artifact.archive import GZIP_MAGIC, MODEL_NAME, choose_model, read_archive, unpacked_size
+from openfm.artifact.archive import GZIP_MAGIC, read_archive, unpacked_size
 from openfm.artifact.graph import Graph, Role
 from openfm.artifact.meta import dimension, parse_meta
 from openfm.artifact.model import Model
 from openfm.artifact.model_file import ModelFile, model_file_size, read_model_file
+from openfm.artifact.names import ARCHIVE_NAME, MODEL_NAME, choose_model, listed
 from openfm.artifact.parameters import find_parameters
 from openfm.artifact.symbol import OUTPUT_OPERATORS
 from openfm.errors import ArtifactError, InsufficientMemoryError, PlatformError
 from openfm.fm.model import FactorizationMachine, PredictorType
 
-__all__ = ["ARCHIVE_NAME", "MODEL_NAME", "find_model", "load_model", "model_size"]
-
-ARCHIVE_NAME = "model.tar.gz"
-"""What SageMaker calls the archive of a trained model."""
+__all__ = ["find_model", "load_model", "model_size"]
 
 _OPTIONAL = {"use_bias": Role.BIAS, "use_linear": Role.LINEAR}
 
@@ -63,15 +61,16 @@ def model_size(path: str | os.PathLike[str]) -> int:
 def _opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """The model file or archive at ``path``; errors of reading it name it."""
     target = Path(path)
-    if target.is_dir():
-        target = find_model(target)
     try:
+        if target.is_dir():
+            target = find_model(target)
         with target.open("rb") as file:
-            yield file
+            try:
+                yield file
+            except ArtifactError as error:
+                raise ArtifactError(f"cannot load {target}: {error}") from error
     except FileNotFoundError as error:
         raise ArtifactError(f"there is no model at {target}") from error
-    except ArtifactError as error:
-        raise ArtifactError(f"cannot load {target}: {error}") from error
     except OSError as error:
         raise PlatformError(f"cannot read the model {target}: {error.strerror or error}") from error
     except MemoryError as error:
@@ -93,12 +92,12 @@ def find_model(directory: str | os.PathLike[str]) -> Path:
         raise ArtifactError(f"{folder} is not a folder") from error
     except OSError as error:
         raise PlatformError(f"cannot list {folder}: {error.strerror or error}") from error
-    try:
-        return folder / choose_model(names, str(folder))
-    except ArtifactError:
-        if ARCHIVE_NAME in names and not any(name.startswith("model_") for name in names):
-            return folder / ARCHIVE_NAME
-        raise
+    name = choose_model(names, str(folder))
+    if name is None and ARCHIVE_NAME in names:
+        name = ARCHIVE_NAME
+    if name is None:
+        raise ArtifactError(f"{folder} holds no {MODEL_NAME} and no {ARCHIVE_NAME}; it holds {listed(names)}")
+    return folder / name
 
 
 def _read(file: IO[bytes]) -> ModelFile:

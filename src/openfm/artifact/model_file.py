@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from openfm.artifact.limits import MAX_JSON_BYTES, BoundedReader, unpacked_limit
+from openfm.artifact.names import leads_out, listed
 from openfm.artifact.ndarray_file import (
     LIST_MAGIC,
     StoredArray,
@@ -93,7 +94,7 @@ def _opened(source: IO[bytes]) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipf
     source.seek(0)
     _check_magic(source.read(8))
     try:
-        with zipfile.ZipFile(BoundedReader(source, limit=size)) as archive:
+        with zipfile.ZipFile(BoundedReader(source)) as archive:
             yield archive, _checked_members(archive, size)
     except ArtifactError:
         raise
@@ -152,14 +153,14 @@ def _checked_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.Z
         members[info.filename] = info
     missing = [name for name in (_META, _SYMBOL, _PARAMS) if name not in members]
     if missing:
-        raise ArtifactError(f"it has no {' and no '.join(missing)}; it holds {_listed(members)}")
+        raise ArtifactError(f"it has no {' and no '.join(missing)}; it holds {listed(members)}")
     return members
 
 
 def _check_member(info: zipfile.ZipInfo, size: int) -> None:
     name = info.filename
     kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == _UNIX else 0
-    if name.startswith("/") or "\\" in name or ".." in name.split("/"):
+    if leads_out(name):
         raise ArtifactError(f"it holds a member {name!r}, which is a path out of it")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ArtifactError(f"its member {name!r} is not a regular file")
@@ -192,8 +193,3 @@ def _read_extra(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     # In pieces: the file underneath refuses to be read at once.
     with archive.open(info) as stream:
         return b"".join(iter(lambda: stream.read(MAX_JSON_BYTES), b""))
-
-
-def _listed(names: Mapping[str, object]) -> str:
-    shown = list(names)[:10]
-    return ", ".join(shown) + (", ..." if len(names) > len(shown) else "") if shown else "nothing"

@@ -11,9 +11,10 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from openfm.artifact.archive import MODEL_NAME, write_archive
+from openfm.artifact.archive import write_archive
 from openfm.artifact.meta import meta_json
 from openfm.artifact.model_file import ModelFile, write_model_file
+from openfm.artifact.names import MODEL_NAME
 from openfm.artifact.ndarray_file import StoredArray
 from openfm.artifact.symbol import BIAS, FACTORS, LINEAR, symbol_json
 from openfm.errors import PlatformError

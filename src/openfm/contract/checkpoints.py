@@ -46,7 +46,7 @@ class Checkpoint:
 
 
 def checkpoint_folder(paths: ContractPaths) -> Path | None:
-    """Where the job's checkpoints go: the ``LocalPath`` of ``checkpointconfig.json``, else ``checkpoints`` if it exists.
+    """Where checkpoints go: the ``LocalPath`` of ``checkpointconfig.json``, else ``checkpoints`` if it exists.
 
     A ``LocalPath`` below ``/opt/ml`` moves with the tree that ``SAGEMAKER_BASE_DIR`` names.
 

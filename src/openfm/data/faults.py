@@ -87,7 +87,6 @@ _UNREADABLE = "Unable to read data channel '{channel}'."
 _AMAZON = {
     "bad_magic": _WRONG_TYPE,
     "bad_continuation": _WRONG_TYPE,
-    "truncated": _WRONG_TYPE,
     "malformed": _WRONG_TYPE,
     "width": _WRONG_WIDTH,
     "key_range": _WRONG_WIDTH,

@@ -9,7 +9,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from openfm.artifact.archive import choose_model, read_archive, write_archive
+from openfm.artifact.archive import read_archive, write_archive
 from openfm.errors import ArtifactError
 from support.artifacts import tar_gz, tar_member
 
@@ -69,17 +69,6 @@ def test_long_names_and_extended_headers(read):
             info, content = tar_member(name, b"content", mtime=0.5)
             archive.addfile(info, io.BytesIO(content))
         assert read(buffer.getvalue()) == b"content"
-
-
-def test_choice():
-    assert choose_model(["model_b", "model_algo-1", "x"], "it") == "model_algo-1"
-    assert choose_model(["x", "model_b"], "it") == "model_b"
-    with pytest.raises(ArtifactError, match=r"F holds several models \(model_a, model_b\) and no"):
-        choose_model(["model_b", "model_a"], "F")
-    with pytest.raises(ArtifactError, match="F holds no model_algo-1; it holds a, b"):
-        choose_model(["b", "a"], "F")
-    with pytest.raises(ArtifactError, match="it holds nothing"):
-        choose_model([], "F")
 
 
 GOOD = tar_member("model_algo-1", b"content")

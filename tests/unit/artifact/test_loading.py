@@ -66,7 +66,7 @@ def test_what_a_folder_offers(tmp_path):
     offer("model.tar.gz", "x")
     assert find_model(tmp_path) == tmp_path / "model.tar.gz"
     offer("x", "y")
-    with pytest.raises(ArtifactError, match=r"holds no model_algo-1; it holds x, y"):
+    with pytest.raises(ArtifactError, match=r"holds no model_algo-1 and no model\.tar\.gz; it holds x, y"):
         find_model(tmp_path)
     offer("model_a", "model_b", "model.tar.gz")
     with pytest.raises(ArtifactError, match=r"several models \(model_a, model_b\)"):

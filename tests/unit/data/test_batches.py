@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ LABELS = np.arange(23, dtype=np.float32)
 
 def parts(*borders):
     edges = [0, *borders, 23]
-    return [(ROWS.slice(a, b), LABELS[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(ROWS.slice(a, b), LABELS[a:b]) for a, b in itertools.pairwise(edges)]
 
 
 @pytest.mark.parametrize("borders", [(), (1,), (5, 10), (4, 4, 4, 9), tuple(range(1, 23)), (22,)])

@@ -203,7 +203,7 @@ def test_divergence_names_epoch_batch_group_and_remedy(make_settings, data, grou
 
 def test_divergence_of_the_metric_alone(make_settings, data):
     X, y = data
-    with pytest.raises(TrainingDivergedError, match="after batch 0 of epoch 0 .* in the training metric"):
+    with pytest.raises(TrainingDivergedError, match=r"after batch 0 of epoch 0 .* in the training metric"):
         train(make_settings(), (X, y + np.float32(1e30)))
 
 

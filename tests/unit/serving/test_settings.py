@@ -35,6 +35,10 @@ def test_every_variable(tmp_path: Path) -> None:
         SAGEMAKER_BIND_TO_PORT=" 9000 ",
         SAGEMAKER_MODEL_SERVER_WORKERS="3",
         SAGEMAKER_MODEL_SERVER_TIMEOUT="120",
+        OPENFM_QUEUE_SIZE="7",
+        OPENFM_GRACEFUL_TIMEOUT="0",
+        OPENFM_ACCESS_LOG="1",
+        OPENFM_LOG_FORMAT="JSON",
         SAGEMAKER_BATCH="true",
         SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT="application/X-recordio-protobuf",
         SAGEMAKER_MAX_PAYLOAD_IN_MB="7",
@@ -47,6 +51,10 @@ def test_every_variable(tmp_path: Path) -> None:
         port=9000,
         workers=3,
         timeout=120,
+        queue_size=7,
+        graceful_timeout=0,
+        access_log=True,
+        log_format="json",
         batch=True,
         accept="application/x-recordio-protobuf",
         max_content_length=1000,
@@ -66,6 +74,9 @@ def test_the_first_of_several_names_wins() -> None:
     assert settings(MODEL_SERVER_WORKERS="3", NUM_WORKERS="2").workers == 3
     assert settings(SAGEMAKER_MODEL_SERVER_WORKERS="4", MODEL_SERVER_WORKERS="3").workers == 4
     assert settings(MODEL_SERVER_TIMEOUT="9").timeout == 9
+    assert settings(SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS="8", MODEL_SERVER_TIMEOUT="9").timeout == 8
+    assert settings(SAGEMAKER_MODEL_JOB_QUEUE_SIZE="5").queue_size == 5
+    assert settings(SAGEMAKER_MAX_REQUEST_SIZE="77").max_body_bytes == 77
 
 
 @pytest.mark.parametrize(
@@ -83,6 +94,9 @@ def test_the_first_of_several_names_wins() -> None:
             "text/csv",
             "one of application/json, application/jsonlines, application/x-recordio-protobuf",
         ),
+        ("OPENFM_QUEUE_SIZE", "-1", "a whole number from 0 to 10000"),
+        ("OPENFM_GRACEFUL_TIMEOUT", "1.5", "a whole number at least 0"),
+        ("OPENFM_LOG_FORMAT", "xml", "one of text, json"),
         ("MAX_CONTENT_LENGTH", "-1", "a whole number at least 1"),
         ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "-1", "a whole number at least 0"),
         ("OPENFM_GUNICORN_CONF", "/nowhere/at/all", "an existing file"),
