@@ -11,6 +11,7 @@ PYTEST_FLAGS ?=
 VENV    := .venv
 BIN     := $(VENV)/bin
 MXNET   := .cache/mxnet
+SDK     := .cache/sdk
 NATIVE  := pyproject.toml CMakeLists.txt $(wildcard src/openfm/native/*.cpp src/openfm/native/*.hpp)
 
 # The first of the commands $(1) that is a Python this package runs on, else the first of them.
@@ -21,10 +22,10 @@ first-python = $(shell for python in $(1); do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo demo-docker test lint soak bench wheel image mxnet clean
+.PHONY: help install demo demo-docker test lint soak bench wheel image sdk-environments mxnet clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 install: $(VENV)/openfm.stamp ## make .venv with openfm in it, editable, the C++ core built
 
@@ -35,7 +36,7 @@ demo-docker: $(VENV)/openfm.stamp image ## the same with the image
 	$(BIN)/python examples/mnist_demo.py --docker $(IMAGE)
 
 test: lint mxnet ## lint, types, and all tests but those that need Docker
-	$(BIN)/python -m pytest -m "not docker $$(test -e $(MXNET)/stamp || echo and not mxnet)" $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -m "not docker and not sdk $$(test -e $(MXNET)/stamp || echo and not mxnet)" $(PYTEST_FLAGS)
 
 lint: $(VENV)/tools.stamp ## ruff and mypy
 	$(BIN)/ruff check
@@ -60,7 +61,7 @@ image: ## the Docker image
 	$(DOCKER) build $(DOCKER_BUILD_FLAGS) --tag $(IMAGE) .
 
 clean: ## remove what make made; downloaded data sets stay in .cache
-	rm -rf $(VENV) $(MXNET) build dist demo
+	rm -rf $(VENV) $(MXNET) $(SDK) build dist demo
 
 # The virtual environments. A stamp is newer than all that went into its part.
 
@@ -96,4 +97,20 @@ mxnet: $(VENV)/tools.stamp
 	    $$python -m venv --clear $(MXNET); \
 	    $(MXNET)/bin/python -m pip install --quiet "mxnet==1.9.1" "numpy<1.24"; \
 	    touch $(MXNET)/stamp; \
+	fi
+
+# The SageMaker Python SDKs, an environment each, and one with what stands for AWS.
+sdk-environments: $(SDK)/aws/stamp $(SDK)/v1/stamp $(SDK)/v2/stamp $(SDK)/v3/stamp ## what the tests with the SageMaker SDKs need
+
+$(SDK)/%/stamp: tests/sdk/environments/%.txt tests/sdk/environments/make | $(VENV)/openfm.stamp
+	tests/sdk/environments/make $* $(BIN)/python $(@D)
+
+$(SDK)/v3/stamp: tests/sdk/environments/v3-without-dependencies.txt
+
+$(SDK)/v1/stamp: tests/sdk/environments/v1.txt tests/sdk/environments/make | $(VENV)/openfm.stamp
+	@if python=$$($(BIN)/python tests/support/interpreters.py 3.8); then \
+	    set -ex; \
+	    tests/sdk/environments/make v1 $$python $(@D); \
+	else \
+	    echo "NOTE: the tests with SDK 1 are left out: they need Python 3.8, and there is none" >&2; \
 	fi

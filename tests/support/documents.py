@@ -7,6 +7,7 @@ more about it, and does not show on the page:
 ``<!-- answer -->``  no command, but what the block before prints
 ``<!-- docker -->``  needs Docker and the image
 ``<!-- ci -->``      commands that .ci/run itself runs, line by line
+``<!-- sdk -->``     needs the SageMaker SDK too; tests/sdk runs it, with version 2 if it says ``sdk v2``
 
 Two words may stand in one comment, such as ``docker server``.
 """
@@ -44,7 +45,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="the comman
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = [Path("README.md"), *(path.relative_to(REPOSITORY) for path in sorted((REPOSITORY / "docs").glob("*.md")))]
 _BLOCK = re.compile(
-    r"^(?:<!-- (?P<hint>[a-z ]+) -->\n)?```(?P<language>[a-z]*)\n(?P<code>.*?)^```$",
+    r"^(?:<!-- (?P<hint>[a-z0-9 ]+) -->\n)?```(?P<language>[a-z]*)\n(?P<code>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 _ADDRESS = "127.0.0.1:8080"
@@ -61,8 +62,8 @@ class Block:
 
     @property
     def needs(self) -> str:
-        """What must be there to run it: ``docker``, ``ci`` or nothing."""
-        return next((word for word in ("docker", "ci") if self.has(word)), "")
+        """What must be there to run it: ``docker``, ``ci``, ``sdk`` or nothing."""
+        return next((word for word in ("docker", "ci", "sdk") if self.has(word)), "")
 
     def has(self, word: str) -> bool:
         """Whether the hint says this."""
