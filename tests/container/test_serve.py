@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 import openfm
-from support.docker import Container, mount, run_image, start_image
+from support.docker import IMAGE, Container, docker, mount, run_image, start_image
 
 pytestmark = pytest.mark.docker
 
@@ -132,6 +133,50 @@ def test_sigterm_reaches_process_one(trained_job: Path) -> None:
         container.wait_until_ready()
         seconds, code = container.stop()
         assert (code, seconds < 10) == (0, True), container.logs()
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.6])
+def test_sigterm_reaches_process_one_while_it_starts(trained_job: Path, delay: float) -> None:
+    with start_image("serve", options=[mount(trained_job, mode="ro")]) as container:
+        time.sleep(delay)
+        seconds, code = container.stop()
+        # What docker itself takes is in it; a lost signal takes all of the 30 s.
+        assert (code, seconds < 5) == (0, True), container.logs()
+
+
+def test_with_nothing_but_tmp(trained_job: Path) -> None:
+    options = [
+        mount(trained_job, mode="ro"),
+        "--read-only",
+        "--tmpfs=/tmp",
+        "--user=1000",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--ipc=none",  # no /dev/shm
+        "--env=SAGEMAKER_MODEL_SERVER_WORKERS=2",
+    ]
+    script = """
+import json, os, urllib.request
+assert not os.access("/dev/shm", os.W_OK)
+def ask(path, body=None):
+    request = urllib.request.Request(f"http://127.0.0.1:8080{path}", body, {"Content-Type": "application/json"})
+    return urllib.request.urlopen(request, timeout=10).read().decode()
+instance = {"data": {"features": {"keys": [0, 60], "shape": [100], "values": [1, 1]}}}
+for _ in range(20):
+    assert len(json.loads(ask("/invocations", json.dumps({"instances": [instance]}).encode()))["predictions"]) == 1
+assert "openfm_rows_scored_total 20.0" in ask("/metrics")
+"""
+    run = docker("run", "--detach", "--network=none", *options, IMAGE, "serve")
+    assert run.returncode == 0, run.stderr
+    container = Container(run.stdout.strip(), 8080)
+    try:
+        container.wait_for_log("Booting worker")
+        asked = docker("exec", container.id, "python3", "-c", script)
+        assert asked.returncode == 0, asked.stderr + container.logs()
+        seconds, code = container.stop()
+        assert (code, seconds < 5) == (0, True), container.logs()
+    finally:
+        docker("rm", "--force", "--volumes", container.id)
 
 
 def test_any_user_and_read_only_root(
