@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -73,7 +74,8 @@ def interrupt(base, number, after, **environ):
         process.send_signal(number)
         lines += process.stdout
         code = process.wait(timeout=10)
-    assert code in (0, -number)
+    # A stop is no failure; a job that was quick enough to end is none either.
+    assert code == 0 if number == signal.SIGTERM else code in (0, -signal.SIGKILL)
     return "".join(lines)
 
 
@@ -89,7 +91,7 @@ def test_a_job_goes_on_to_the_same_bytes(tmp_path, data, undisturbed, number, se
     assert model_of(base) == model_of(undisturbed[0])
     logged = logged_metrics(first) | logged_metrics(second) | logged_metrics(done.stdout)
     assert logged == undisturbed[1]
-    # What was done is not done again: each run begins where the one before it left a checkpoint, at most one epoch back.
+    # What was done is not done again: a run begins where the one before it was stopped.
     if EPOCH.search(second) and number == signal.SIGTERM:
         assert int(EPOCH.findall(second)[0]) >= int(EPOCH.findall(first)[-1])
 
@@ -108,7 +110,10 @@ def test_a_finished_job_is_not_trained_again(tmp_path, data, undisturbed):
     (base / "model" / "model_algo-1").unlink()
     log = run_job(base).stdout
     assert "Resuming from a checkpoint: 30 epochs" in log
+    assert "There is nothing left to train" in log
     assert "epoch=" not in log
+    summary = {key: value for key, value in undisturbed[1].items() if key[1] is None}
+    assert logged_metrics(log) == summary
     assert model_of(base) == model_of(undisturbed[0])
 
 
@@ -156,6 +161,72 @@ def test_a_checkpoint_beats_the_model_channel(tmp_path, data, undisturbed):
     config.write_text(config.read_text().replace('"12"', '"30"'))
     assert run_job(base).returncode == 0
     assert model_of(base) == model_of(undisturbed[0])
+
+
+def test_a_checkpoint_beats_even_a_broken_model_channel(tmp_path, data):
+    base = job(tmp_path, data, epochs=1)
+    run_job(base)
+    (base / "input" / "data" / "model").write_bytes(b"no model")
+    done = run_job(base)
+    assert done.returncode == 0
+    assert "Training starts from the parameters of the model" not in done.stdout
+
+
+def test_other_hyperparameters_that_select_nothing_are_fine(tmp_path, data):
+    base = job(tmp_path, data, epochs=1)
+    run_job(base)
+    config = base / "input" / "config" / "hyperparameters.json"
+    config.write_text(config.read_text().replace("{", '{"_num_gpus": "1", "_log_level": "debug", ', 1))
+    assert run_job(base).returncode == 0
+
+
+def test_data_that_became_fewer_are_noticed(tmp_path, data):
+    base = job(tmp_path, data, epochs=100_000)
+    X, y = data
+    while True:  # until the stop comes within an epoch
+        interrupt(base, signal.SIGTERM, 0.05)
+        newest = sorted((base / "checkpoints").iterdir())[-1]
+        with np.load(newest) as content:
+            if json.loads(content["meta"].tobytes())["state"]["batch"] > 1:
+                break
+    openfm.write_records(base / "input" / "data" / "train" / "part-0.pbr", X[:100], y[:100])
+    done = run_job(base)
+    assert done.returncode == 2
+    assert "holds only 1" in done.stderr
+
+
+def test_a_stop_when_checkpoints_cannot_be_written_still_saves_the_model(tmp_path, data):
+    base = job(tmp_path, data, epochs=100_000)
+    with start(base) as process:
+        for line in process.stdout:
+            if EPOCH.search(line):
+                break
+        shutil.rmtree(base / "checkpoints")
+        (base / "checkpoints").write_text("in the way")
+        process.send_signal(signal.SIGTERM)
+        log = process.stdout.read()
+        code = process.wait(timeout=10)
+    if code:  # the epoch ended before the signal came, and its own checkpoint failed
+        assert code == 3
+    else:
+        assert "The checkpoint cannot be written" in log
+        assert openfm.load_model(base / "model").feature_dim == 40
+
+
+@pytest.mark.parametrize(
+    "line", ["Reading default", "Final configuration", "initialize.time", "#throughput", "totaltime"]
+)
+def test_a_stop_at_any_line_of_the_log_is_no_failure(tmp_path, data, line):
+    X, y = data
+    base = make_job(tmp_path, HYPERPARAMETERS | {"epochs": 2}, (X[:2000], y[:2000]), dense=False)
+    with start(base) as process:
+        for text in process.stdout:
+            if line in text:
+                break
+        process.send_signal(signal.SIGTERM)
+        process.stdout.read()
+        assert process.wait(timeout=10) == 0
+    assert openfm.load_model(base / "model").feature_dim == 40
 
 
 def test_shuffled_and_amazons_dense_jobs_go_on_too(tmp_path, data):

@@ -54,7 +54,7 @@ def first_batch(log):
 
 @pytest.mark.parametrize("form", ["folder", "archive", "file", "archive as a file"])
 def test_the_first_batch_is_scored_by_the_given_parameters(tmp_path, data, model, form):
-    X, y = data
+    _, y = data
     done = run_job(warm_job(tmp_path, data, model, form=form))
     assert done.returncode == 0, done.stderr
     scores = reference_scores(model.machine, openfm.read_records(tmp_path / "input/data/train/part-0.pbr")[0][:64])
@@ -96,6 +96,14 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path, data, model, changes, se
     done = run_job(warm_job(tmp_path, (X[:, :width], np.zeros(640)), model, **changes))
     assert done.returncode == 2
     assert sentence in (tmp_path / "output" / "failure").read_text()
+
+
+def test_a_model_with_what_the_job_leaves_out_is_refused(tmp_path, data, model):
+    for number, name in enumerate(("use_bias", "use_linear")):
+        base = warm_job(tmp_path / str(number), data, model, **{name: "false"})
+        done = run_job(base)
+        assert done.returncode == 2
+        assert f"{name} true, but the job has {name} false" in done.stderr
 
 
 def test_a_broken_model_is_refused(tmp_path, data, model):
@@ -147,7 +155,7 @@ class TestEarlyStopping:
         assert f"has not improved since epoch {best}" in log
         # Without a test channel, the validation channel is scored at the end: by the best epoch's parameters.
         assert logged["test", None, None, "mse"] == losses[best]
-        assert "completed 100.0 % of epochs" in log
+        assert f"completed {len(losses) / 2!r} % of epochs" in log  # of the 200 that were asked for
         assert ("train", None, None, "mse") in logged
 
     def test_the_test_channel_is_scored_once(self, tmp_path, data):

@@ -11,10 +11,11 @@ import contextlib
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,11 @@ _NAME = re.compile(r"openfm-checkpoint-(\d{15})\.npz")
 _KEPT = 5
 _IGNORED, _UPLOADING, _UPLOADED = ".sagemaker-ignore", ".sagemaker-uploading", ".sagemaker-uploaded"
 _META = "meta"
+
+_T = TypeVar("_T")
+
+# What reading a damaged file raises; zipfile knows no compression or encryption that damage may make of its bytes.
+_UNSOUND = (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +94,11 @@ class CheckpointFolder:
         path = self._folder / f"openfm-checkpoint-{step:015d}.npz"
         temporary = path.with_name(path.name + _IGNORED)
         meta = np.frombuffer(json.dumps({"format": _FORMAT, **checkpoint.meta}).encode(), dtype=np.uint8)
-        arrays = {name: array.astype("<f4", copy=False) for name, array in checkpoint.arrays.items()}
+        content: dict[str, Any] = {_META: meta}
+        content |= {name: array.astype("<f4", copy=False) for name, array in checkpoint.arrays.items()}
         try:
             with temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, **{_META: meta}, **arrays)
+                np.savez(file, **content)
             temporary.chmod(0o644)
             temporary.replace(path)
         except OSError as error:
@@ -104,8 +111,15 @@ class CheckpointFolder:
         self._remove_old()
         return path
 
-    def newest(self) -> tuple[Checkpoint | None, list[str]]:
-        """The newest checkpoint that can be read, and a sentence on each newer file and foreign file passed over."""
+    def newest(self, parse: Callable[[Checkpoint], _T]) -> tuple[_T | None, list[str]]:
+        """Read the newest checkpoint that is sound.
+
+        Args:
+            parse: makes something of a checkpoint; a ValueError or KeyError says that it is not sound.
+
+        Returns:
+            what ``parse`` made of it, or None; and a sentence on each file that was passed over.
+        """
         remarks = [
             f"{path} is no checkpoint of openfm's and is left alone."
             for path in sorted(self._folder.iterdir())
@@ -113,8 +127,8 @@ class CheckpointFolder:
         ]
         for path in reversed(self._files()):
             try:
-                return _read(path), remarks
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                return parse(_read(path)), remarks
+            except _UNSOUND as error:
                 remarks.append(f"The checkpoint {path} cannot be read and is passed over: {error}")
         return None, remarks
 
@@ -140,7 +154,7 @@ def _read(path: Path) -> Checkpoint:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
         arrays = {name: content[name] for name in content.files}
     meta = json.loads(arrays.pop(_META).tobytes())
-    if meta.pop("format") != _FORMAT:
+    if not isinstance(meta, dict) or meta.pop("format", None) != _FORMAT:
         raise ValueError("it was written by another version of openfm")
     for name, array in arrays.items():
         if array.dtype != np.dtype("<f4"):

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from openfm.errors import TrainingDivergedError
+from openfm.errors import DataError, HyperparameterError, TrainingDivergedError
 from openfm.fm.initializers import Initializer, RandomStreams
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.rows import SparseRows
@@ -21,6 +21,8 @@ __all__ = ["BatchBlock", "ByGroup", "Trainer", "TrainerState", "initial_machine"
 
 ByGroup = tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """A value for the bias, the linear weights and the factors."""
+
+_MOST_NON_ZEROS: Final = 2**31 - 1  # of a mini-batch
 
 # What the bits of the native trainer's answer stand for, and the hyperparameters that govern it.
 _NOT_FINITE: Final = (
@@ -97,7 +99,16 @@ class Trainer:
             rows: any number of rows. If that is no multiple of ``mini_batch_size``, the last batch is padded with
                 empty rows of label 0.
             labels: float32, shape (rows,).
+
+        Raises:
+            DataError: a mini-batch has more non-zeros than the index can count.
         """
+        ends = rows.indptr[:: self._settings.mini_batch_size]
+        if rows.nnz > _MOST_NON_ZEROS and np.diff(ends, append=rows.nnz).max() > _MOST_NON_ZEROS:
+            raise DataError(
+                f"A mini-batch of {self._settings.mini_batch_size} records holds more than {_MOST_NON_ZEROS} non-zero "
+                "values. Set a smaller mini_batch_size."
+            )
         return self._indexer.index(rows.indptr, rows.indices, rows.values, labels)
 
     def train(
@@ -124,8 +135,16 @@ class Trainer:
 
     def machine(self) -> FactorizationMachine:
         """The machine as trained so far (a copy)."""
-        bias, linear, factors = self._native.parameters()
-        return FactorizationMachine(bias, linear, factors, self._settings.predictor_type)
+        return FactorizationMachine(*self.parameters(), self._settings.predictor_type)
+
+    @property
+    def step(self) -> int:
+        """How many batches are done."""
+        return self._native.step
+
+    def parameters(self) -> ByGroup:
+        """The parameters as trained so far (copies)."""
+        return self._native.parameters()
 
     def state(self) -> TrainerState:
         """Everything that training goes on from (copies)."""
@@ -155,19 +174,29 @@ def initial_machine(settings: TrainingSettings, *, threads: int = 1) -> Factoriz
 
     That is V (D, k), w0, w (sorted by MXNet's names v, w0_weight, w1_weight) for the sparse network, and w, then V as
     a (k, D) matrix for the dense one. What ``use_bias`` and ``use_linear`` leave out is 0 and draws nothing.
+
+    Raises:
+        HyperparameterError: a value drawn is too large for float32.
     """
     streams = RandomStreams(settings.seed, threads=threads)
     d, k = settings.feature_dim, settings.num_factors
-    linear_initializer = settings.linear.initializer if settings.use_linear else Initializer("constant", 0.0)
-    bias_initializer = settings.bias.initializer if settings.use_bias else Initializer("constant", 0.0)
+    nothing = Initializer("constant", 0.0)
+    of_bias = settings.bias.initializer if settings.use_bias else nothing
+    of_linear = settings.linear.initializer if settings.use_linear else nothing
     if settings.factors_transposed:
-        linear = streams.draw(linear_initializer, (d,))
+        linear = streams.draw(of_linear, (d,))
         factors = streams.draw(settings.factors.initializer, (k, d)).T
-        bias = streams.draw(bias_initializer, (1,))
+        bias = streams.draw(of_bias, (1,))
     else:
         factors = streams.draw(settings.factors.initializer, (d, k))
-        bias = streams.draw(bias_initializer, (1,))
-        linear = streams.draw(linear_initializer, (d,))
+        bias = streams.draw(of_bias, (1,))
+        linear = streams.draw(of_linear, (d,))
+    for name, values in (("bias", bias), ("linear", linear), ("factors", factors)):
+        if not np.isfinite([values.min(), values.max()]).all():
+            raise HyperparameterError(
+                f"The initial values of {name} are not all finite. Set a smaller {name}_init_sigma, {name}_init_scale "
+                f"or {name}_init_value."
+            )
     return FactorizationMachine(float(bias[0]), linear, factors, settings.predictor_type)
 
 

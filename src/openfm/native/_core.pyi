@@ -43,8 +43,8 @@ def decode_records(
 ) -> Decoded:
     """Decodes the whole records that ``data`` start with; ``consumed`` says how many bytes they take.
 
-    Unless ``final``, an incomplete record at the end is left for the next call. Releases the GIL. ``identities`` asks for
-    offsets and bytes of the serialised fields uid and metadata of each record.
+    Unless ``final``, an incomplete record at the end is left for the next call. Releases the GIL. ``identities`` asks
+    for offsets and bytes of the serialised fields uid and metadata of each record.
     """
 
 def encode_dense(values: npt.NDArray[Any], labels: npt.NDArray[Any] | None) -> bytes: ...

@@ -11,6 +11,7 @@ constexpr int64_t kPrefetch = 32;  // non-zeros or features ahead
 }
 
 BatchIndex BatchIndexer::index(const RowsView& rows, int64_t count) {
+    const std::lock_guard<std::mutex> lock(mutex_);
     const int64_t batches = (count + batch_size_ - 1) / batch_size_;
     const int64_t most = all_features_ ? batches * feature_dim() : std::min(rows.nnz, batches * feature_dim());
     BatchIndex index;
@@ -43,7 +44,7 @@ void BatchIndexer::index_batch(const RowsView& rows, int64_t first, int64_t last
     int32_t* counters = counters_.data();
     const int64_t begin = rows.indptr[first], end = rows.indptr[last], begin_feature = index.batches.back();
     if (end - begin > std::numeric_limits<int32_t>::max())
-        throw std::length_error("a mini-batch holds more than 2^31 - 1 non-zeros; use a smaller mini_batch_size");
+        throw std::length_error("a mini-batch holds more than 2^31 - 1 non-zeros");
     int64_t feature = begin_feature;
     if (all_features_)
         for (int64_t f = 0; f < feature_dim(); ++f) index.features[feature++] = static_cast<int32_t>(f);

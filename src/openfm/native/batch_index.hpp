@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <vector>
 
@@ -32,7 +34,10 @@ public:
     }
 
 private:
-    static size_t bytes(int64_t size) { return sizeof(T) * static_cast<size_t>(size > 0 ? size : 1); }
+    static size_t bytes(int64_t size) {
+        if (size > std::numeric_limits<int64_t>::max() / static_cast<int64_t>(sizeof(T))) throw std::bad_alloc();
+        return sizeof(T) * static_cast<size_t>(size > 0 ? size : 1);
+    }
     struct Free {
         void operator()(T* p) const { std::free(p); }
     };
@@ -80,6 +85,7 @@ private:
 
     const int64_t batch_size_;
     const bool all_features_;
+    std::mutex mutex_;               // one batch at a time
     std::vector<int32_t> counters_;  // all zero between batches
 };
 

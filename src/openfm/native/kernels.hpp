@@ -94,7 +94,7 @@ struct Kernels {
                   float* out);
 
     // Rows [begin, end) of the batch that starts at row `first`: predictions, gradients, losses and factor sums.
-    // Rows from `real` on are padding: empty, label 0.
+    // Row `real` and those after it are padding: empty, label 0.
     void (*forward)(const FactorTable&, float bias, Loss, const RowsView&, const float* labels, int64_t first,
                     int64_t real, int64_t begin, int64_t end, const RowResults&);
 

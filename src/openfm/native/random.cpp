@@ -7,10 +7,10 @@
 #include <cmath>
 #include <cstdint>
 #include <random>
-#include <thread>
 #include <vector>
 
 #include "numerics.hpp"
+#include "thread_team.hpp"
 
 namespace nb = nanobind;
 
@@ -54,16 +54,10 @@ private:
         const int64_t runs = std::min<int64_t>((n + kMinimumRun - 1) / kMinimumRun, kEngines);
         const int64_t step = (n + runs - 1) / runs;
         float* values = out.data();
-        const auto part = [&](int member) {
-            for (int64_t run = member; run < runs; run += threads) {
-                const int64_t begin = std::min(n, run * step), end = std::min(n, begin + step);
-                draw(engines_[static_cast<size_t>(run)], values + begin, end - begin);
-            }
-        };
-        std::vector<std::thread> helpers;
-        for (int member = 1; member < threads; ++member) helpers.emplace_back(part, member);
-        part(0);
-        for (std::thread& helper : helpers) helper.join();
+        run_parts(runs, threads, [&](int64_t run) {
+            const int64_t begin = std::min(n, run * step), end = std::min(n, begin + step);
+            draw(engines_[static_cast<size_t>(run)], values + begin, end - begin);
+        });
     }
 
     // A float in [0, 1): std::generate_canonical<float, 24> of one 32-bit draw, as libstdc++ forms it.
@@ -86,7 +80,7 @@ private:
             values[i] = y[i] * std::sqrt(-2.0f * log_f32(r2[i]) / r2[i]) * sigma;
     }
 
-    // std::log(float) differs in its last bit between C libraries; this one is correctly rounded everywhere.
+    // std::log(float) differs in its last bit between C libraries; this one is the same everywhere.
     static float log_f32(float x) { return static_cast<float>(log_f64(x)); }
 
     std::vector<std::mt19937> engines_;

@@ -1,14 +1,34 @@
-// A few threads that work through the same loop together, meeting at barriers.
+// Threads: for parts that do not wait for each other, and for a loop whose members meet at barriers.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 namespace openfm {
+
+// Runs part(0), ..., part(parts - 1) on up to `threads` threads, this one among them. Fewer do it all where the system
+// does not give so many.
+template <class Part>
+void run_parts(int64_t parts, int threads, const Part& part) {
+    std::atomic<int64_t> next{0};
+    const auto work = [&] {
+        for (int64_t i = next++; i < parts; i = next++) part(i);
+    };
+    std::vector<std::thread> helpers;
+    try {
+        for (int i = 1; i < threads && i < parts; ++i) helpers.emplace_back(work);
+    } catch (const std::system_error&) {
+        // The threads that did start take all parts.
+    }
+    work();
+    for (std::thread& helper : helpers) helper.join();
+}
 
 // Where the members of a team wait for each other. A member spins for some microseconds and then sleeps: on a shared
 // machine a spinning waiter takes the processor from the one it waits for.
@@ -65,12 +85,21 @@ public:
 
     int size() const { return size_; }
 
-    // Runs work(0), ..., work(size - 1) at the same time, the first on the calling thread; returns when all are done.
-    void run(const std::function<void(int)>& work) {
-        while (static_cast<int>(threads_.size()) + 1 < size_) {
-            const int id = static_cast<int>(threads_.size()) + 1;
-            threads_.emplace_back([this, id] { serve(id); });
+    // Starts the threads; the team becomes smaller where the system does not give so many.
+    void start() {
+        try {
+            while (static_cast<int>(threads_.size()) + 1 < size_) {
+                const int id = static_cast<int>(threads_.size()) + 1;
+                threads_.emplace_back([this, id] { serve(id); });
+            }
+        } catch (const std::system_error&) {
+            size_ = static_cast<int>(threads_.size()) + 1;
         }
+    }
+
+    // Runs work(0), ..., work(size - 1) at the same time, the first on the calling thread; returns when all are done.
+    // The team must have been started.
+    void run(const std::function<void(int)>& work) {
         {
             std::lock_guard<std::mutex> lock(mutex_);
             work_ = &work;
@@ -100,7 +129,7 @@ private:
         }
     }
 
-    const int size_;
+    int size_;
     std::vector<std::thread> threads_;
     std::mutex mutex_;
     std::condition_variable work_there_, work_done_;

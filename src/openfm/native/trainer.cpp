@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <new>
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -15,10 +16,11 @@ namespace {
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kCacheLineBytes = 64;
 
-// Memory of zeros on its own cache lines; large tables lie on huge pages where the system gives them, since the
-// kernels jump about in them.
-float* allocate_zeros(int64_t floats) {
-    size_t bytes = static_cast<size_t>(floats) * sizeof(float);
+// Memory on its own cache lines; large tables lie on huge pages where the system gives them, since the kernels jump
+// about in them.
+float* allocate(int64_t floats, int64_t times) {
+    if (floats > std::numeric_limits<int64_t>::max() / 8 / times) throw std::bad_alloc();
+    size_t bytes = static_cast<size_t>(floats * times) * sizeof(float);
     const size_t alignment = bytes >= 2 * kHugePage ? kHugePage : kCacheLineBytes;
     bytes = (bytes + alignment - 1) / alignment * alignment;
     void* memory = std::aligned_alloc(alignment, bytes);
@@ -26,23 +28,65 @@ float* allocate_zeros(int64_t floats) {
 #if defined(__linux__)
     if (alignment == kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);
 #endif
-    std::memset(memory, 0, bytes);
     return static_cast<float*>(memory);
 }
 
 
+// Sums over the rows of a batch. Amazon's container sums in float32: these are double, rounded to float once.
+struct RowSums {
+    double gradient = 0, first = 0, second = 0;
+    int64_t correct = 0, true_positives = 0, false_positives = 0, false_negatives = 0;
+
+    // Adds a row as if it stood there `times` times.
+    void add(Loss loss, const RowResults& results, int64_t row, float label, int64_t times) {
+        const float g = results.gradient[row];
+        const double n = static_cast<double>(times);
+        gradient += n * static_cast<double>(g);
+        if (loss == Loss::kSquared) {
+            first += n * static_cast<double>(g * g);
+            second += n * static_cast<double>(std::fabs(g));
+            return;
+        }
+        first += n * static_cast<double>(results.loss[row]);
+        const bool positive = label > 0.5f, predicted = results.prediction[row] >= 0.5f;
+        correct += times * (positive == predicted);
+        true_positives += times * (positive && predicted);
+        false_positives += times * (!positive && predicted);
+        false_negatives += times * (positive && !predicted);
+    }
+
+    BatchSums of_batch(Loss loss) const {
+        const auto rounded = [](double x) { return static_cast<double>(static_cast<float>(x)); };
+        if (loss == Loss::kSquared) return {{rounded(first), rounded(second), 0, 0, 0}};
+        return {{static_cast<double>(correct), rounded(first), static_cast<double>(true_positives),
+                 static_cast<double>(false_positives), static_cast<double>(false_negatives)}};
+    }
+};
+
 }  // namespace
 
-Table::Table(int64_t feature_dim, int64_t num_factors, bool moments)
-    : feature_dim_(feature_dim), num_factors_(num_factors) {
+Table::Table(int64_t feature_dim, int64_t num_factors, bool moments, int threads)
+    : feature_dim_(feature_dim), num_factors_(num_factors), threads_(threads) {
     const int64_t vectors = (num_factors + kLanes - 1) / kLanes;
     const int64_t floats = vectors * kLanes * (moments ? 3 : 1) + FactorTable::kScalars;
     const int64_t line = static_cast<int64_t>(kCacheLineBytes / sizeof(float));
     view_.vectors = static_cast<int>(vectors);
     view_.last_lanes = static_cast<int>(num_factors - (vectors - 1) * kLanes);
     view_.stride = (floats + line - 1) / line * line;
-    memory_.reset(allocate_zeros(view_.stride * feature_dim));
+    memory_.reset(allocate(view_.stride, feature_dim));
     view_.records = memory_.get();
+    for_records([&](int64_t begin, int64_t end) {
+        std::memset(view_.record(begin), 0, static_cast<size_t>((end - begin) * view_.stride) * sizeof(float));
+    });
+}
+
+// Calls work(begin, end) for ranges that make up all records, on several threads.
+template <class Work>
+void Table::for_records(const Work& work) const {
+    constexpr int64_t kLeastFloats = int64_t{1} << 18;  // of a range, so that starting a thread pays
+    const int64_t range = std::max<int64_t>(1, kLeastFloats / view_.stride);
+    const int64_t ranges = (feature_dim_ + range - 1) / range;
+    run_parts(ranges, threads_, [&](int64_t i) { work(i * range, std::min(feature_dim_, (i + 1) * range)); });
 }
 
 Table::Places Table::places(Part part) const {
@@ -55,30 +99,45 @@ Table::Places Table::places(Part part) const {
 
 void Table::set(Part part, const float* linear, const float* factors) {
     const Places at = places(part);
-    for (int64_t f = 0; f < feature_dim_; ++f) {
-        float* record = view_.record(f);
-        record[at.linear] = linear[f];
-        std::memcpy(record + at.factors, factors + f * num_factors_, static_cast<size_t>(num_factors_) * sizeof(float));
-    }
+    for_records([&](int64_t begin, int64_t end) {
+        for (int64_t f = begin; f < end; ++f) {
+            float* record = view_.record(f);
+            record[at.linear] = linear[f];
+            std::memcpy(record + at.factors, factors + f * num_factors_,
+                        static_cast<size_t>(num_factors_) * sizeof(float));
+        }
+    });
+    has_moments_ |= part != kParameters;
 }
 
 void Table::get(Part part, float* linear, float* factors) const {
     const Places at = places(part);
-    for (int64_t f = 0; f < feature_dim_; ++f) {
-        const float* record = view_.record(f);
-        linear[f] = record[at.linear];
-        std::memcpy(factors + f * num_factors_, record + at.factors, static_cast<size_t>(num_factors_) * sizeof(float));
-    }
+    for_records([&](int64_t begin, int64_t end) {
+        for (int64_t f = begin; f < end; ++f) {
+            const float* record = view_.record(f);
+            linear[f] = record[at.linear];
+            std::memcpy(factors + f * num_factors_, record + at.factors,
+                        static_cast<size_t>(num_factors_) * sizeof(float));
+        }
+    });
 }
 
 void Table::clear_moments() {
+    if (!has_moments_) return;
     const size_t moments = static_cast<size_t>(view_.vectors) * kLanes * 2 * sizeof(float);
-    for (int64_t f = 0; f < feature_dim_; ++f) {
-        float* record = view_.record(f);
-        record[view_.scalars() + FactorTable::kWeightMean] = 0;
-        record[view_.scalars() + FactorTable::kWeightVariance] = 0;
-        std::memset(record + view_.means(), 0, moments);
-    }
+    for_records([&](int64_t begin, int64_t end) {
+        for (int64_t f = begin; f < end; ++f) {
+            float* record = view_.record(f);
+            record[view_.scalars() + FactorTable::kWeightMean] = 0;
+            record[view_.scalars() + FactorTable::kWeightVariance] = 0;
+            std::memset(record + view_.means(), 0, moments);
+        }
+    });
+    has_moments_ = false;
+}
+
+void Table::refresh_norms(const Kernels& kernels) {
+    for_records([&](int64_t begin, int64_t end) { kernels.refresh_norms(view_, begin, end); });
 }
 
 // One batch on its way through the threads.
@@ -89,7 +148,6 @@ struct Trainer::Batch {
     int64_t number;
     int64_t first_row;
     int64_t real_rows;
-    int64_t entries;  // non-zeros
     RowResults results;
     AdamStep linear, factors;
 };
@@ -97,12 +155,8 @@ struct Trainer::Batch {
 Trainer::Trainer(int64_t feature_dim, int64_t num_factors, const TrainerOptions& options, const Kernels& kernels)
     : options_(options),
       kernels_(kernels),
-      table_(feature_dim, num_factors, true),
-      team_(options.threads),
-      prediction_(options.batch_size),
-      gradient_(options.batch_size),
-      loss_(options.batch_size),
-      row_sums_(options.batch_size * table_.view().vectors * kLanes) {}
+      table_(feature_dim, num_factors, true, options.threads),
+      team_(options.threads) {}
 
 void Trainer::set_parameters(float bias, const float* linear, const float* factors) {
     table_.set(Table::kParameters, linear, factors);
@@ -138,19 +192,32 @@ AdamStep Trainer::adam_step(const GroupRates& rates) const {
             static_cast<float>(options_.clip),    rates.enabled};
 }
 
+void Trainer::reserve_rows(int64_t rows) {
+    if (rows <= reserved_rows_) return;
+    prediction_ = Array<float>(rows);
+    gradient_ = Array<float>(rows);
+    loss_ = Array<float>(rows);
+    row_sums_ = Array<float>(rows * table_.view().vectors * kLanes);
+    reserved_rows_ = rows;
+}
+
 // Waking other threads and meeting them costs some microseconds a batch: small batches are done by one.
-int Trainer::useful_threads(const BatchIndex& index, int64_t first, int64_t last) const {
+int Trainer::useful_threads(const BatchIndex& index, int64_t first, int64_t last) {
     constexpr int64_t kLeastWork = 40000;  // multiply-adds of a batch, about 10 us
     const int64_t entries = index.starts[index.batches[static_cast<size_t>(last)]] -
                             index.starts[index.batches[static_cast<size_t>(first)]];
     const int64_t features = index.batches[static_cast<size_t>(last)] - index.batches[static_cast<size_t>(first)];
     const int64_t work = (entries * 2 + features * 4) * table_.view().vectors * kLanes / (last - first);
-    return static_cast<int>(std::min<int64_t>(team_.size(), std::max<int64_t>(1, work / kLeastWork)));
+    const int64_t wanted = std::min<int64_t>(team_.size(), std::max<int64_t>(1, work / kLeastWork));
+    if (wanted > 1) team_.start();
+    return static_cast<int>(std::min<int64_t>(team_.size(), wanted));
 }
 
 Trainer::Outcome Trainer::train(const RowsView& rows, const float* labels, int64_t count, const BatchIndex& index,
                                 int64_t first, int64_t last, BatchSums* sums) {
     if (first == last) return {0, kFiniteAll};
+    reserve_rows(std::min(options_.batch_size, count) + 1);  // one for the padding
+    table_.expect_moments();
     const int members = useful_threads(index, first, last);
     Barrier barrier(members);
     std::unique_ptr<Batch> batch;
@@ -161,8 +228,8 @@ Trainer::Outcome Trainer::train(const RowsView& rows, const float* labels, int64
         const int64_t number = first + done, row = number * options_.batch_size;
         const int64_t real = std::min(options_.batch_size, count - row);
         const RowResults results{prediction_.get(), gradient_.get(), loss_.get(), row_sums_.get()};
-        batch.reset(new Batch{rows, labels, index, number, row, real, rows.indptr[row + real] - rows.indptr[row],
-                              results, adam_step(options_.linear), adam_step(options_.factors)});
+        batch.reset(new Batch{rows, labels, index, number, row, real, results, adam_step(options_.linear),
+                              adam_step(options_.factors)});
     };
     const auto work = [&](int member) {
         if (member >= members) return;
@@ -187,12 +254,14 @@ Trainer::Outcome Trainer::train(const RowsView& rows, const float* labels, int64
 }
 
 void Trainer::train_batch(const Batch& batch, int member, int members, Barrier& barrier) {
-    // Whole blocks of 8 rows, so that no two threads write to one vector.
-    const int64_t blocks = (options_.batch_size + kLanes - 1) / kLanes;
+    // Whole blocks of 8 rows, so that no two threads write to one vector. All padding is one row: it is empty, so that
+    // its prediction is the same everywhere and no feature sees it.
+    const int64_t rows = std::min(batch.real_rows + 1, options_.batch_size);
+    const int64_t blocks = (rows + kLanes - 1) / kLanes;
     const int64_t begin = blocks * member / members * kLanes;
-    const int64_t end = std::min(options_.batch_size, blocks * (member + 1) / members * kLanes);
-    kernels_.forward(table_.view(), bias_.parameter, options_.loss, batch.rows, batch.labels, batch.first_row, batch.real_rows,
-                     begin, end, batch.results);
+    const int64_t end = std::min(rows, blocks * (member + 1) / members * kLanes);
+    kernels_.forward(table_.view(), bias_.parameter, options_.loss, batch.rows, batch.labels, batch.first_row,
+                     batch.real_rows, begin, end, batch.results);
     barrier.wait();
     const uint32_t bad = update(batch, member, members);
     if (bad != kFiniteAll) bad_.fetch_or(bad, std::memory_order_relaxed);
@@ -228,43 +297,20 @@ uint32_t Trainer::update(const Batch& batch, int member, int members) {
 
 // The bias and the metrics: sums over all rows, by one thread in row order.
 void Trainer::finish_batch(const Batch& batch, BatchSums& sums) {
-    double gradient = 0;
-    sums = sum_rows(options_.loss, batch.results, batch.labels + batch.first_row, batch.real_rows, options_.batch_size,
-                    gradient);
+    RowSums total;
+    for (int64_t row = 0; row < batch.real_rows; ++row)
+        total.add(options_.loss, batch.results, row, batch.labels[batch.first_row + row], 1);
+    const int64_t padding = options_.batch_size - batch.real_rows;
+    if (padding > 0) total.add(options_.loss, batch.results, batch.real_rows, 0, padding);
+    sums = total.of_batch(options_.loss);
     uint32_t bad = kFiniteAll;
     const AdamStep step = adam_step(options_.bias);
-    if (step.enabled) adam(step, static_cast<float>(gradient), bias_.parameter, bias_.mean, bias_.variance);
+    if (step.enabled)
+        adam(step, static_cast<float>(total.gradient), bias_.parameter, bias_.mean, bias_.variance);
     if (!std::isfinite(bias_.parameter)) bad |= kBadBias;
     for (const double field : sums.fields)
         if (!std::isfinite(field)) bad |= kBadMetric;
     if (bad != kFiniteAll) bad_.fetch_or(bad, std::memory_order_relaxed);
-}
-
-// Amazon's container sums a batch in float32: the sums here are double, rounded to float once.
-BatchSums sum_rows(Loss loss, const RowResults& results, const float* labels, int64_t real, int64_t count,
-                   double& gradient) {
-    double total = 0, first = 0, second = 0;
-    int64_t correct = 0, true_positives = 0, false_positives = 0, false_negatives = 0;
-    for (int64_t row = 0; row < count; ++row) {
-        const float g = results.gradient[row];
-        total += static_cast<double>(g);
-        if (loss == Loss::kSquared) {
-            first += static_cast<double>(g * g);
-            second += static_cast<double>(std::fabs(g));
-            continue;
-        }
-        first += static_cast<double>(results.loss[row]);
-        const bool positive = row < real && labels[row] > 0.5f, predicted = results.prediction[row] >= 0.5f;
-        correct += positive == predicted;
-        true_positives += positive && predicted;
-        false_positives += !positive && predicted;
-        false_negatives += positive && !predicted;
-    }
-    gradient = total;
-    const double first_sum = static_cast<double>(static_cast<float>(first));
-    if (loss == Loss::kSquared) return {{first_sum, static_cast<double>(static_cast<float>(second)), 0, 0, 0}};
-    return {{static_cast<double>(correct), first_sum, static_cast<double>(true_positives),
-             static_cast<double>(false_positives), static_cast<double>(false_negatives)}};
 }
 
 }  // namespace openfm

@@ -14,8 +14,8 @@ namespace openfm {
 // The parameters of a machine in the kernels' layout, in memory of its own.
 class Table {
 public:
-    // moments: whether the records hold Adam's moments.
-    Table(int64_t feature_dim, int64_t num_factors, bool moments);
+    // moments: whether the records hold Adam's moments. threads: how many copy to and from the table.
+    Table(int64_t feature_dim, int64_t num_factors, bool moments, int threads);
 
     const FactorTable& view() const { return view_; }
     int64_t feature_dim() const { return feature_dim_; }
@@ -29,11 +29,12 @@ public:
     void set(Part part, const float* linear, const float* factors);
     void get(Part part, float* linear, float* factors) const;
 
-    // Forgets Adam's moments.
+    // Forgets Adam's moments, which training leaves.
     void clear_moments();
+    void expect_moments() { has_moments_ = true; }
 
     // To be called when V was set.
-    void refresh_norms(const Kernels& kernels) { kernels.refresh_norms(view_, 0, feature_dim_); }
+    void refresh_norms(const Kernels& kernels);
 
 private:
     struct Free {
@@ -43,8 +44,12 @@ private:
         int64_t linear, factors;  // offsets within a record
     };
     Places places(Part part) const;
+    template <class Work>
+    void for_records(const Work& work) const;
 
     int64_t feature_dim_, num_factors_;
+    int threads_;
+    bool has_moments_ = false;  // other than zero
     std::unique_ptr<float, Free> memory_;
     FactorTable view_;
 };
@@ -64,7 +69,7 @@ struct TrainerOptions {
     int threads;
 };
 
-// What the batches of an epoch add up to. Counts and sums of a batch include its padding.
+// What a batch adds to the metrics of its epoch, its padding included.
 struct BatchSums {
     static constexpr int kFields = 5;
     // logistic: correct, cross entropy, true positives, false positives, false negatives
@@ -109,7 +114,8 @@ private:
     void finish_batch(const Batch& batch, BatchSums& sums);
     void advance();
     AdamStep adam_step(const GroupRates& rates) const;
-    int useful_threads(const BatchIndex& index, int64_t first, int64_t last) const;
+    void reserve_rows(int64_t rows);
+    int useful_threads(const BatchIndex& index, int64_t first, int64_t last);
 
     const TrainerOptions options_;
     const Kernels& kernels_;
@@ -118,12 +124,9 @@ private:
     Bias bias_;
     int64_t step_ = 0;                          // Adam's t: batches done
     double beta1_power_ = 1, beta2_power_ = 1;  // beta^t
+    int64_t reserved_rows_ = 0;
     Array<float> prediction_, gradient_, loss_, row_sums_;
     std::atomic<uint32_t> bad_{0};
 };
-
-// Sums over `count` rows for the metrics, from predictions, gradients and losses.
-BatchSums sum_rows(Loss loss, const RowResults& results, const float* labels, int64_t real, int64_t count,
-                   double& gradient);
 
 }  // namespace openfm

@@ -8,7 +8,6 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -66,7 +65,7 @@ public:
     Scorer(float bias, Vector<float> linear, Matrix<float> factors, const std::string& instruction_set)
         : kernels_(kernels_named(instruction_set)),
           bias_(bias),
-          table_(static_cast<int64_t>(linear.shape(0)), static_cast<int64_t>(factors.shape(1)), false) {
+          table_(static_cast<int64_t>(linear.shape(0)), static_cast<int64_t>(factors.shape(1)), false, 1) {
         if (factors.shape(0) != linear.shape(0)) throw std::invalid_argument("linear and factors differ in length");
         nb::gil_scoped_release release;
         table_.set(Table::kParameters, linear.data(), factors.data());
@@ -75,6 +74,7 @@ public:
 
     Result<float> score(Vector<int64_t> indptr, Vector<int32_t> indices, Vector<float> values, bool sigmoid,
                         int threads) const {
+        if (threads < 1) throw std::invalid_argument("threads must be at least 1");
         const auto count = static_cast<int64_t>(indptr.shape(0)) - 1;
         Array<float> scores(count);
         {
@@ -89,13 +89,9 @@ public:
 
 private:
     void score_parallel(const RowsView& rows, int64_t count, bool sigmoid, int threads, float* scores) const {
-        const auto part = [&](int64_t i) {
+        run_parts(threads, threads, [&](int64_t i) {
             kernels_.score(table_.view(), bias_, rows, count * i / threads, count * (i + 1) / threads, sigmoid, scores);
-        };
-        std::vector<std::thread> helpers;
-        for (int i = 1; i < threads; ++i) helpers.emplace_back(part, i);
-        part(0);
-        for (std::thread& helper : helpers) helper.join();
+        });
     }
 
     const Kernels& kernels_;
@@ -103,7 +99,7 @@ private:
     Table table_;
 };
 
-// Labelled rows cut into mini-batches, with their index. Keeps the arrays that it was built of.
+// Labelled rows cut into mini-batches, with their index. Keeps the arrays that it was built of, which must not change.
 struct BatchBlock {
     Vector<int64_t> indptr;
     Vector<int32_t> indices;
@@ -117,6 +113,11 @@ struct BatchBlock {
     int64_t count() const { return static_cast<int64_t>(labels.shape(0)); }
     int64_t bytes() const { return index.bytes + rows.nnz * 8 + count() * 12; }
 };
+
+BatchIndexer* new_indexer(int64_t feature_dim, int64_t batch_size, bool all_features) {
+    if (feature_dim < 1 || batch_size < 1) throw std::invalid_argument("feature_dim and batch_size must be at least 1");
+    return new BatchIndexer(feature_dim, batch_size, all_features);
+}
 
 BatchBlock index_batches(BatchIndexer& indexer, Vector<int64_t> indptr, Vector<int32_t> indices, Vector<float> values,
                          Vector<float> labels) {
@@ -183,6 +184,7 @@ void set_optimizer(Trainer& trainer, int64_t step, const Part& means, const Part
     const auto& [bias_variance, linear_variances, factor_variances] = variances;
     check_shapes(trainer.table(), linear_means, factor_means);
     check_shapes(trainer.table(), linear_variances, factor_variances);
+    if (step < 0 || step > int64_t{1} << 53) throw std::invalid_argument("step is out of range");
     nb::gil_scoped_release release;
     trainer.set_optimizer(step, {trainer.bias().parameter, bias_mean, bias_variance}, linear_means.data(),
                           linear_variances.data(), factor_means.data(), factor_variances.data());
@@ -211,8 +213,7 @@ void register_training(nb::module_& m) {
         .def("__len__", &BatchBlock::count);
 
     nb::class_<BatchIndexer>(m, "BatchIndexer")
-        .def(nb::init<int64_t, int64_t, bool>(), nb::arg("feature_dim"), nb::arg("batch_size"),
-             nb::arg("all_features"))
+        .def(nb::new_(&new_indexer), nb::arg("feature_dim"), nb::arg("batch_size"), nb::arg("all_features"))
         .def("index", &index_batches, nb::arg("indptr"), nb::arg("indices"), nb::arg("values"), nb::arg("labels"));
 
     nb::class_<Trainer>(m, "Trainer")

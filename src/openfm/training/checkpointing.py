@@ -3,50 +3,88 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, Field
 
 from openfm.contract.checkpoints import Checkpoint, CheckpointFolder
 from openfm.contract.hyperparameters import Hyperparameters
 from openfm.contract.job_log import JobLog
 from openfm.errors import ChannelError
-from openfm.fm.model import FactorizationMachine
 from openfm.fm.trainer import ByGroup, Trainer, TrainerState
-from openfm.training.early_stopping import EarlyStopping
+from openfm.training.early_stopping import BestEpoch
+from openfm.training.progress import LossHistory
 
-__all__ = ["Checkpointing", "JobState"]
+__all__ = ["Checkpointing", "JobState", "SavedJob"]
 
 # What may differ between the job that wrote a checkpoint and the one that goes on: it changes no parameter.
-_FREE = {"epochs", "log_level", "batch_metrics_publish_interval", "tuning_objective_metric"}
+_FREE = {
+    "epochs",
+    "batch_metrics_publish_interval",
+    "_data_format",
+    "_kvstore",
+    "_log_level",
+    "_num_gpus",
+    "_num_kv_servers",
+    "_optimizer",
+    "_tuning_objective_metric",
+    "_use_full_symbolic",
+}
 
 _GROUPS = ("bias", "linear", "factors")
 _PARTS = ("parameters", "means", "variances")
+_BEST = "best"
 
 
-@dataclass(slots=True)
-class JobState:
-    """How far a job is, but for the trainer's own state.
+class JobState(BaseModel):
+    """How far a job is, but for the parameters.
 
     Attributes:
         epoch: epochs that are done.
         batch: mini-batches of the next epoch that are done.
         metric_totals: of the metrics of the last epoch, whole or begun (:meth:`RunningMetrics.totals`).
-        epoch_losses: mean training loss of each epoch that is done.
-        batch_losses: mean training loss of each mini-batch of the last epoch, whole or begun.
+        epoch_losses: mean training losses of the last two epochs that are done.
+        history: losses within the last epoch, whole or begun.
+        best: of early stopping.
     """
 
-    epoch: int = 0
-    batch: int = 0
-    metric_totals: list[float] = field(default_factory=list)
-    epoch_losses: list[float] = field(default_factory=list)
-    batch_losses: list[float] = field(default_factory=list)
+    epoch: int = Field(default=0, ge=0)
+    batch: int = Field(default=0, ge=0)
+    metric_totals: list[float] = []
+    epoch_losses: list[float] = Field(default=[], max_length=2)
+    history: LossHistory = LossHistory()
+    best: BestEpoch | None = None
+
+
+class _Meta(BaseModel):
+    hyperparameters: dict[str, Any]
+    step: int = Field(ge=0, le=2**53)
+    state: JobState
+
+
+class SavedJob:
+    """A checkpoint, understood.
+
+    Raises:
+        ValueError: the checkpoint does not hold a job's state.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        meta = _Meta.model_validate(checkpoint.meta)
+        arrays = checkpoint.arrays
+        self.hyperparameters = meta.hyperparameters
+        self.state = meta.state
+        shape = int(meta.hyperparameters["feature_dim"]), int(meta.hyperparameters["num_factors"])
+        parts = (_by_group(part, arrays, shape) for part in _PARTS)
+        self.trainer = TrainerState(meta.step, *parts)
+        self.best = None if meta.state.best is None else _by_group(_BEST, arrays, shape)
 
 
 class Checkpointing:
-    """Saves and restores a job.
+    """Saves and finds the state of a job.
 
     Args:
         folder: of the checkpoints.
@@ -59,74 +97,64 @@ class Checkpointing:
         self, folder: CheckpointFolder, hyperparameters: Hyperparameters, log: JobLog, *, seconds: float
     ) -> None:
         self._folder = folder
-        self._hyperparameters = hyperparameters.model_dump(mode="json", exclude=_FREE)
+        self._hyperparameters = hyperparameters.model_dump(mode="json", by_alias=True)
+        self._defaults = {
+            field.alias or name: field.default for name, field in type(hyperparameters).model_fields.items()
+        }
         self._log = log
         self._seconds = seconds
-        self._saved = time.monotonic()
+        self._saved_at = time.monotonic()
+        self._saved: tuple[int, int, int] | None = None  # step, epoch and batch of the last checkpoint
 
     @property
     def is_due(self) -> bool:
         """Whether the last checkpoint is old enough for another within the epoch."""
-        return time.monotonic() - self._saved >= self._seconds
+        return time.monotonic() - self._saved_at >= self._seconds
 
-    def save(self, trainer: Trainer, state: JobState, early_stopping: EarlyStopping | None) -> None:
-        """Write a checkpoint.
+    def save(self, trainer: Trainer, state: JobState, best: ByGroup | None) -> None:
+        """Write a checkpoint, unless the last one holds the same.
 
         Raises:
             PlatformError: it cannot be written.
         """
+        place = trainer.step, state.epoch, state.batch
+        if place == self._saved:
+            return
         trained = trainer.state()
+        meta = _Meta(hyperparameters=self._hyperparameters, step=trained.step, state=state)
         arrays: dict[str, npt.NDArray[np.float32]] = {}
         for part in _PARTS:
             arrays |= _arrays(part, getattr(trained, part))
-        meta: dict[str, Any] = {
-            "hyperparameters": self._hyperparameters,
-            "step": trained.step,
-            "state": asdict(state),
-        }
-        if early_stopping is not None and early_stopping.best_machine is not None:
-            best = early_stopping.best_machine
-            meta["early_stopping"] = early_stopping.state()
-            arrays |= _arrays("best", (best.bias, best.linear, best.factors))
-        path = self._folder.save(trained.step, Checkpoint(meta, arrays))
-        self._saved = time.monotonic()
+        if best is not None:
+            arrays |= _arrays(_BEST, best)
+        path = self._folder.save(trained.step, Checkpoint(meta.model_dump(mode="json"), arrays))
+        self._saved, self._saved_at = place, time.monotonic()
         self._log.debug(f"Saved a checkpoint to {path}")
 
-    def restore(self, trainer: Trainer, early_stopping: EarlyStopping | None) -> JobState | None:
-        """Go on from the newest checkpoint that can be read.
-
-        Returns:
-            how far the job was; None: there is no checkpoint.
+    def find(self) -> SavedJob | None:
+        """The newest checkpoint that can be read; None: there is none.
 
         Raises:
-            ChannelError: the checkpoint is of a job with other hyperparameters.
+            ChannelError: it is of a job with other hyperparameters.
         """
-        checkpoint, remarks = self._folder.newest()
+        saved, remarks = self._folder.newest(SavedJob)
         for remark in remarks:
             self._log.warning(remark)
-        if checkpoint is None:
-            return None
-        meta, arrays = checkpoint.meta, checkpoint.arrays
-        self._check_hyperparameters(meta["hyperparameters"])
-        parameters, means, variances = (_by_group(part, arrays) for part in _PARTS)
-        trainer.restore(TrainerState(meta["step"], parameters, means, variances))
-        if early_stopping is not None and "early_stopping" in meta:
-            machine = trainer.machine()
-            best = FactorizationMachine(*_by_group("best", arrays), machine.predictor_type)
-            early_stopping.restore(meta["early_stopping"], best)
-        return JobState(**meta["state"])
+        if saved is not None:
+            self._check_hyperparameters(saved.hyperparameters)
+        return saved
 
-    def _check_hyperparameters(self, others: dict[str, Any]) -> None:
+    def _check_hyperparameters(self, others: Mapping[str, Any]) -> None:
+        # What an older version did not know had the effect of today's default.
         differing = [
-            f"{name} {others.get(name)!r} there and {self._hyperparameters.get(name)!r} here"
-            for name in sorted(others.keys() | self._hyperparameters.keys())
-            if others.get(name) != self._hyperparameters.get(name)
+            f"{name} {others.get(name, self._defaults.get(name))!r} there and {value!r} here"
+            for name, value in sorted(self._hyperparameters.items())
+            if name not in _FREE and others.get(name, self._defaults.get(name)) != value
         ]
         if differing:
             raise ChannelError(
-                "The checkpoint is of a job with other hyperparameters: "
-                f"{', '.join(differing)}. Give the job the same hyperparameters (only epochs may differ), or an empty "
-                "checkpoint folder."
+                f"The checkpoint is of a job with other hyperparameters: {', '.join(differing)}. Give the job the same "
+                "hyperparameters (epochs may differ), or an empty checkpoint folder."
             )
 
 
@@ -135,6 +163,8 @@ def _arrays(part: str, values: ByGroup) -> dict[str, npt.NDArray[np.float32]]:
     return {f"{group}.{part}": array for group, array in zip(_GROUPS, arrays, strict=True)}
 
 
-def _by_group(part: str, arrays: Any) -> ByGroup:
+def _by_group(part: str, arrays: Mapping[str, npt.NDArray[np.float32]], shape: tuple[int, int]) -> ByGroup:
     bias, linear, factors = (arrays[f"{group}.{part}"] for group in _GROUPS)
+    if (bias.shape, linear.shape, factors.shape) != ((1,), shape[:1], shape):
+        raise ValueError(f"the {part} do not have the shapes of its hyperparameters")
     return float(bias[0]), linear, factors

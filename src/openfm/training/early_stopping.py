@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from pydantic import BaseModel, Field
 
-from openfm.fm.model import FactorizationMachine
+from openfm.fm.trainer import ByGroup
 
-__all__ = ["EarlyStopping"]
+__all__ = ["BestEpoch", "EarlyStopping"]
+
+
+class BestEpoch(BaseModel):
+    """The best epoch so far.
+
+    Attributes:
+        epoch: its number, from 0.
+        loss: its validation loss.
+        epochs_since: how many epochs came after it.
+    """
+
+    epoch: int = Field(ge=0)
+    loss: float
+    epochs_since: int = Field(default=0, ge=0)
 
 
 class EarlyStopping:
@@ -21,35 +34,21 @@ class EarlyStopping:
     def __init__(self, patience: int, tolerance: float) -> None:
         self._patience = patience
         self._tolerance = tolerance
-        self._best_loss = math.inf
-        self._epochs_without = 0
-        self.best_epoch = -1
-        self.best_machine: FactorizationMachine | None = None
+        self.best: BestEpoch | None = None
+        self.parameters: ByGroup | None = None
 
-    def add(self, epoch: int, loss: float, machine: FactorizationMachine) -> None:
-        """See an epoch's validation loss and the machine that gave it."""
-        if self.best_machine is None or loss < self._best_loss * (1.0 - self._tolerance):
-            self._best_loss, self.best_epoch, self.best_machine = loss, epoch, machine
-            self._epochs_without = 0
+    def add(self, epoch: int, loss: float, parameters: ByGroup) -> None:
+        """See an epoch's validation loss and the parameters that gave it."""
+        if self.best is None or loss < self.best.loss * (1.0 - self._tolerance):
+            self.best, self.parameters = BestEpoch(epoch=epoch, loss=loss), parameters
         else:
-            self._epochs_without += 1
+            self.best.epochs_since += 1
 
     @property
     def is_over(self) -> bool:
         """Whether the patience is at its end."""
-        return self._epochs_without >= self._patience
+        return self.best is not None and self.best.epochs_since >= self._patience
 
-    def state(self) -> dict[str, Any]:
-        """Everything but the machine, as JSON can say it."""
-        return {
-            "best_loss": self._best_loss,
-            "best_epoch": self.best_epoch,
-            "epochs_without": self._epochs_without,
-        }
-
-    def restore(self, state: dict[str, Any], machine: FactorizationMachine) -> None:
-        """Go on from a state and the best machine of it."""
-        self._best_loss = state["best_loss"]
-        self.best_epoch = state["best_epoch"]
-        self._epochs_without = state["epochs_without"]
-        self.best_machine = machine
+    def restore(self, best: BestEpoch, parameters: ByGroup) -> None:
+        """Go on from the best epoch of a job that was interrupted."""
+        self.best, self.parameters = best, parameters

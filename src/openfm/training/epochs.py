@@ -12,14 +12,14 @@ from openfm.contract.hyperparameters import DenseNetwork, Hyperparameters
 from openfm.contract.job_log import JobLog
 from openfm.data.reader import ChannelReader, ReadingStoppedError
 from openfm.errors import DataError
-from openfm.fm.metrics import running_metrics
+from openfm.fm.metrics import RunningMetrics, running_metrics
 from openfm.fm.model import FactorizationMachine
 from openfm.fm.trainer import BatchBlock, Trainer
-from openfm.training.checkpointing import Checkpointing, JobState
+from openfm.training.checkpointing import Checkpointing, JobState, SavedJob
 from openfm.training.data import TrainingData
 from openfm.training.early_stopping import EarlyStopping
 from openfm.training.epoch_log import EpochLog
-from openfm.training.progress import still_improving
+from openfm.training.progress import LossHistory, still_improving
 from openfm.training.scoring import score_channel
 from openfm.training.stop import StopRequest
 
@@ -52,6 +52,7 @@ class EpochLoop:
         log: of the job.
         stop: asked all the time whether to stop early.
         checkpointing: where the job's state goes to; None: nowhere.
+        saved: the state to go on from; ``trainer`` has its parameters.
         threads: how many threads score.
     """
 
@@ -65,6 +66,7 @@ class EpochLoop:
         log: JobLog,
         stop: StopRequest,
         checkpointing: Checkpointing | None,
+        saved: SavedJob | None,
         threads: int,
     ) -> None:
         self._settings = hyperparameters.network_settings()
@@ -90,12 +92,14 @@ class EpochLoop:
         self._state = JobState()
         self._metrics = running_metrics(self._settings.predictor_type)
         self._pace = _Pace()
+        if saved is not None:
+            self._resume(saved)
 
     def machine(self) -> FactorizationMachine:
         """The machine that the job ends with: the best epoch's, or as trained so far."""
-        if self._early_stopping is not None and self._early_stopping.best_machine is not None and self._is_done:
-            return self._early_stopping.best_machine
-        return self._trainer.machine()
+        best = None if self._early_stopping is None else self._early_stopping.parameters
+        parameters = best if best is not None and self._is_done else self._trainer.parameters()
+        return FactorizationMachine(*parameters, self._settings.predictor_type)
 
     def run(self) -> None:
         """Train all epochs that are left, or until a stop is requested.
@@ -104,57 +108,78 @@ class EpochLoop:
             DataError: a record cannot be read or trained on.
             TrainingDivergedError: a parameter or metric is no longer finite.
         """
-        self._resume()
+        if self._is_done:
+            self._log.nothing_left(self._state, self._metrics)
+            return
         try:
             while not self._is_done and not self._stop.requested:
                 self._epoch()
         except ReadingStoppedError:
-            pass  # as requested
-        if self._stop.requested and not self._is_done:
-            self._save_checkpoint()
-            return
-        if still_improving(self._state.epoch_losses, self._state.batch_losses):
+            return  # as requested
+        if self._is_done and still_improving(self._state.epoch_losses, self._state.history):
             self._job_log.info(
                 "The training loss was still falling when the job ended. More epochs, or higher "
                 "learning rates (factors_lr, linear_lr), would bring it further down."
             )
+
+    def save_checkpoint(self) -> None:
+        """Save what the job can go on from, if it keeps checkpoints and anything has been trained.
+
+        Raises:
+            PlatformError: it cannot be written.
+        """
+        if self._checkpointing is not None and self._trainer.step:
+            self._state.metric_totals = self._metrics.totals()
+            best = None if self._early_stopping is None else self._early_stopping.parameters
+            self._checkpointing.save(self._trainer, self._state, best)
 
     @property
     def _is_done(self) -> bool:
         stopped_early = self._early_stopping is not None and self._early_stopping.is_over
         return self._state.epoch >= self._settings.epochs or stopped_early
 
-    def _resume(self) -> None:
-        if self._checkpointing is None:
-            return
-        state = self._checkpointing.restore(self._trainer, self._early_stopping)
-        if state is None:
-            return
-        self._state = state
-        self._metrics.restore(state.metric_totals)
-        self._log.resume(state)
+    def _resume(self, saved: SavedJob) -> None:
+        self._trainer.restore(saved.trainer)
+        self._state = saved.state
+        self._metrics.restore(saved.state.metric_totals)
+        if self._early_stopping is not None and saved.state.best is not None and saved.best is not None:
+            self._early_stopping.restore(saved.state.best, saved.best)
+        self._log.resume(saved.state)
 
     def _epoch(self) -> None:
         begin = time.time()
         state = self._state
-        if not state.batch:
-            state.batch_losses = []
+        resumed_at = state.batch
+        if not resumed_at:
+            state.history = LossHistory()
             self._metrics = running_metrics(self._settings.predictor_type)
         with closing(self._data.epoch(state.epoch)) as blocks:
-            first = 0
+            batches = 0
             for block in blocks:
-                self._train_block(block, first)
+                self._train_block(block, batches)
                 if self._stop.requested:
                     return
-                first += block.batches
+                batches += block.batches
+        if batches < state.batch:
+            raise DataError(
+                f"The checkpoint is {state.batch} mini-batches into an epoch, but the training channel now holds only "
+                f"{batches}. Give the job the data that it began with, or an empty checkpoint folder."
+            )
         self._warn_of_order()
-        state.epoch_losses.append(self._metrics.loss)
+        validation = self._score_validation()
         self._log.epoch_metrics(state.epoch, self._metrics)
-        self._validate()
+        if validation is not None:
+            self._log.epoch_metrics(state.epoch, validation, channel="validation")
+            self._watch(validation)
+        state.epoch_losses = [*state.epoch_losses[-1:], self._metrics.loss]
         state.epoch += 1
         state.batch = 0
-        self._log.epoch_end(state, self._metrics, self._data.records, begin, is_last=self._is_done)
-        self._save_checkpoint()
+        trained = self._data.records - resumed_at * self._settings.mini_batch_size
+        self._log.epoch_end(
+            state, self._metrics, batches=batches, records=self._data.records, trained=trained, begin=begin,
+            is_last=self._is_done,
+        )  # fmt: skip
+        self.save_checkpoint()
 
     def _train_block(self, block: BatchBlock, first: int) -> None:
         """Train the batches of a block that are not done yet; ``first`` is the number of its first in the epoch."""
@@ -167,7 +192,7 @@ class EpochLoop:
             self._pace.measured(end - begin, time.monotonic() - started)
             self._add_batches(sums)
             if self._checkpointing is not None and self._checkpointing.is_due:
-                self._save_checkpoint()
+                self.save_checkpoint()
 
     def _add_batches(self, sums: npt.NDArray[np.float64]) -> None:
         size, state = self._settings.mini_batch_size, self._state
@@ -175,21 +200,26 @@ class EpochLoop:
             self._metrics.add_sums(batch_sums, size)
             self._log.batch_metrics(state.epoch, state.batch, self._metrics)
             state.batch += 1
-        state.batch_losses.extend(self._metrics.batch_losses(sums, size))
+        state.history.add(self._metrics.batch_losses(sums, size))
 
-    def _validate(self) -> None:
+    def _score_validation(self) -> RunningMetrics | None:
         if self._early_stopping is None or self._validation is None:
-            return
-        machine = self._trainer.machine()
-        metrics, records = score_channel(machine, self._validation, threads=self._threads)
+            return None
+        metrics, records = score_channel(self._trainer.machine(), self._validation, threads=self._threads)
         if not records:
             raise DataError(f"Channel '{self._validation.channel.name}' holds no records. Provide at least one.")
-        self._log.epoch_metrics(self._state.epoch, metrics, channel="validation")
-        self._early_stopping.add(self._state.epoch, metrics.loss, machine)
-        if self._early_stopping.is_over:
+        return metrics
+
+    def _watch(self, validation: RunningMetrics) -> None:
+        watch = self._early_stopping
+        if watch is None:
+            return
+        watch.add(self._state.epoch, validation.loss, self._trainer.parameters())
+        self._state.best = watch.best
+        if watch.is_over and watch.best is not None:
             self._job_log.info(
-                f"Stopped early: the validation loss has not improved since epoch {self._early_stopping.best_epoch}, "
-                "whose parameters are restored."
+                f"Stopped early: the validation loss has not improved since epoch {watch.best.epoch}, whose parameters "
+                "are restored."
             )
 
     def _warn_of_order(self) -> None:
@@ -199,11 +229,6 @@ class EpochLoop:
                 "The training records are sorted by label, and mini-batches take them in this order, so that each "
                 "holds one kind of label only. Shuffle the records, or set shuffle to 'true'."
             )
-
-    def _save_checkpoint(self) -> None:
-        if self._checkpointing is not None:
-            self._state.metric_totals = self._metrics.totals()
-            self._checkpointing.save(self._trainer, self._state, self._early_stopping)
 
 
 class _Pace:

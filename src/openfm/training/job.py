@@ -23,8 +23,8 @@ from openfm.data.channel import Channel, find_channel
 from openfm.data.reader import ChannelReader, ReadingStoppedError
 from openfm.errors import ChannelError, PlatformError
 from openfm.fm.model import FactorizationMachine
-from openfm.fm.trainer import Trainer
-from openfm.training.checkpointing import Checkpointing
+from openfm.fm.trainer import Trainer, initial_machine
+from openfm.training.checkpointing import Checkpointing, SavedJob
 from openfm.training.epochs import EpochLoop
 from openfm.training.scoring import score_channel
 from openfm.training.stop import StopRequest
@@ -34,6 +34,8 @@ __all__ = ["MODEL_NAME", "main", "run"]
 
 MODEL_NAME = "model_algo-1"
 """Name of the artifact, whatever the host is called: it is what existing loaders look for."""
+
+_STOPPED = "Stopped on request. The model holds what was trained until then."
 
 _NETWORKS = {
     DenseNetwork.DOCUMENTED: "[Sparse network] Building a sparse network.",
@@ -54,16 +56,19 @@ def main(environ: Mapping[str, str]) -> int:
         customer can mend, 3 the machine refused something.
     """
     paths = ContractPaths.from_environ(environ)
-    with StopRequest() as stop:
-        try:
-            run(paths, environ, stop)
-        except Exception as exception:  # the last place where blame can be told
-            error = classify(exception)
-            print(error.failure_reason, file=sys.stderr, flush=True)
-            write_failure(paths, error)
-            if error is not exception:
-                sys.excepthook(type(exception), exception, exception.__traceback__)
-            return error.exit_code
+    stop = StopRequest()
+    stop.catch()
+    try:
+        run(paths, environ, stop)
+    except Exception as exception:  # the last place where blame can be told
+        stop.ignore()
+        error = classify(exception)
+        print(error.failure_reason, file=sys.stderr, flush=True)
+        write_failure(paths, error)
+        if error is not exception:
+            sys.excepthook(type(exception), exception, exception.__traceback__)
+        return error.exit_code
+    stop.ignore()
     return 0
 
 
@@ -105,15 +110,25 @@ def run(paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest) -> 
 
     watched = channels.validation if hyperparameters.early_stopping_patience is not None else None
     validation = None if watched is None else reader(watched)
+    threads = environment.num_threads
+    checkpointing = _checkpointing(paths, hyperparameters, environment, log)
+    saved = None if checkpointing is None else checkpointing.find()
+    initial = _initial_machine(hyperparameters, paths, saved, log, threads=threads)
+    if stop.requested and saved is None:
+        # Before the first mini-batch. What the trainer needs of memory and time beside these is not spent.
+        _save(initial, hyperparameters, paths, log)
+        log.info(_STOPPED)
+        return
     loop = EpochLoop(
         hyperparameters,
-        _trainer(hyperparameters, paths, log, threads=environment.num_threads),
+        Trainer(hyperparameters.network_settings(), initial=initial, threads=threads),
         reader(channels.train),
         validation,
         log=log,
         stop=stop,
-        checkpointing=_checkpointing(paths, hyperparameters, environment, log),
-        threads=environment.num_threads,
+        checkpointing=checkpointing,
+        saved=saved,
+        threads=threads,
     )
     log.metrics({"initialize.time": _milliseconds(begin)}, start=begin, end=time.time())
     setup = _milliseconds(begin)
@@ -122,13 +137,14 @@ def run(paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest) -> 
     machine = loop.machine()
     _save(machine, hyperparameters, paths, log)
     if stop.requested:
-        log.info("Stopped on request. The model holds what was trained until then.")
+        _save_last_checkpoint(loop, log)
+        log.info(_STOPPED)
     elif channels.scored is None:
         log.info("Test data is not provided.")
     else:
         # FIFOs go on from where early stopping left them: each is read once.
         test = validation if validation is not None and channels.scored == watched else reader(channels.scored)
-        _score(machine, test, log, threads=environment.num_threads)
+        _score(machine, test, log, threads=threads)
     log.metrics(
         {"setuptime": setup, "totaltime": _milliseconds(begin)}, start=begin, end=time.time()
     )
@@ -160,17 +176,20 @@ class _Channels:
         return cls(train, validation, find_channel(paths.data, TEST.names, pipes=pipes) or validation)
 
 
-def _trainer(
-    hyperparameters: Hyperparameters, paths: ContractPaths, log: JobLog, *, threads: int
-) -> Trainer:
-    settings = hyperparameters.network_settings()
-    initial = None
-    path = paths.data / MODEL.names[0]
-    if path.exists():
-        initial = machine_to_start_from(path, settings, threads=threads)
-        log.info(f"Training starts from the parameters of the model in {path}.")
+def _initial_machine(
+    hyperparameters: Hyperparameters, paths: ContractPaths, saved: SavedJob | None, log: JobLog, *, threads: int
+) -> FactorizationMachine:
+    """What training starts from: a checkpoint, else the model in the channel ``model``, else drawn values."""
     log.info(_NETWORKS[hyperparameters.dense_network])
-    return Trainer(settings, initial=initial, threads=threads)
+    settings = hyperparameters.network_settings()
+    path = paths.data / MODEL.names[0]
+    if saved is not None:
+        return FactorizationMachine(*saved.trainer.parameters, settings.predictor_type)
+    if path.exists():
+        machine = machine_to_start_from(path, settings, threads=threads)
+        log.info(f"Training starts from the parameters of the model in {path}.")
+        return machine
+    return initial_machine(settings, threads=threads)
 
 
 def _checkpointing(
@@ -197,6 +216,14 @@ def _make_writable(folder: Path) -> None:
             f"The model cannot be written to {folder}: {error.strerror}. Mount a folder there that "
             "openfm may write to."
         ) from error
+
+
+def _save_last_checkpoint(loop: EpochLoop, log: JobLog) -> None:
+    """The model is saved, and time may be short: a checkpoint that cannot be written is no failure any more."""
+    try:
+        loop.save_checkpoint()
+    except PlatformError as error:
+        log.warning(error.message)
 
 
 def _save(

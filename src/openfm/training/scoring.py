@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import closing
 
 from openfm.data.reader import ChannelReader
+from openfm.errors import DataError
 from openfm.fm.metrics import RunningMetrics, running_metrics
 from openfm.fm.model import FactorizationMachine
 from openfm.training.data import checked_labels
@@ -19,7 +21,7 @@ def score_channel(machine: FactorizationMachine, reader: ChannelReader, *, threa
         the metrics, and the number of records. The metrics of no records have no values.
 
     Raises:
-        DataError: a record cannot be read or scored.
+        DataError: a record cannot be read or scored, or a metric is not finite.
         ReadingStoppedError: a stop was requested.
     """
     metrics = running_metrics(machine.predictor_type)
@@ -29,4 +31,9 @@ def score_channel(machine: FactorizationMachine, reader: ChannelReader, *, threa
             labels = checked_labels(block, machine.predictor_type, reader.channel.name, records)
             metrics.add_scores(machine.score(block.rows, threads=threads), labels)
             records += len(labels)
+    if records and not math.isfinite(metrics.loss):
+        raise DataError(
+            f"The metrics of channel '{reader.channel.name}' are not finite: its values or labels overflow float32 in "
+            "the model. Scale the features and labels to about 1."
+        )
     return metrics, records

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 __all__ = ["StopRequest"]
@@ -12,21 +13,25 @@ __all__ = ["StopRequest"]
 class StopRequest:
     """Remembers a SIGTERM, so that the job ends after the mini-batches at hand with its model saved.
 
-    A context: the signal is caught inside of it. A second signal changes nothing. Outside the main
+    A second signal changes nothing, not even when the job is done and the program about to end. Outside the main
     thread, where Python allows no signal handlers, nothing is caught.
     """
 
     def __init__(self) -> None:
         self.requested = False
 
-    def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, self._request)
-        return self
+    def catch(self) -> None:
+        """From here on remember the signal."""
+        self._handle(self._request)
 
-    def __exit__(self, *_: object) -> None:
-        if hasattr(self, "_before"):
-            signal.signal(signal.SIGTERM, self._before)
+    def ignore(self) -> None:
+        """From here on ignore it: the exit code is decided, and while Python shuts down the signal would kill."""
+        self._handle(signal.SIG_IGN)
+
+    @staticmethod
+    def _handle(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
     def _request(self, _number: int, _frame: FrameType | None) -> None:
         self.requested = True

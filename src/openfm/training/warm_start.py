@@ -39,6 +39,12 @@ def machine_to_start_from(path: Path, settings: TrainingSettings, *, threads: in
         raise _unfit(path, "predictor_type", model.predictor_type.value, settings.predictor_type.value)
     if model.num_factors != settings.num_factors:
         raise _unfit(path, "num_factors", model.num_factors, settings.num_factors)
+    for name, used, values in (
+        ("use_bias", settings.use_bias, model.bias),
+        ("use_linear", settings.use_linear, model.linear),
+    ):
+        if not used and np.any(values):
+            raise _unfit(path, name, "true", "false")
     if model.feature_dim > settings.feature_dim:
         raise _unfit(path, "feature_dim", model.feature_dim, settings.feature_dim)
     if model.feature_dim == settings.feature_dim:

@@ -24,7 +24,7 @@ def test_what_is_saved_is_read(tmp_path):
     folder = CheckpointFolder(tmp_path / "made" / "here")
     path = save(folder, 7)
     assert path.stat().st_mode & 0o777 == 0o644
-    checkpoint, remarks = folder.newest()
+    checkpoint, remarks = folder.newest(lambda checkpoint: checkpoint)
     assert checkpoint.meta == {"step": 7}
     assert remarks == []
     assert checkpoint.arrays.keys() == ARRAYS.keys()
@@ -33,7 +33,7 @@ def test_what_is_saved_is_read(tmp_path):
 
 
 def test_an_empty_folder_has_none(tmp_path):
-    assert CheckpointFolder(tmp_path).newest() == (None, [])
+    assert CheckpointFolder(tmp_path).newest(lambda checkpoint: checkpoint) == (None, [])
 
 
 def test_the_newest_five_are_kept(tmp_path):
@@ -41,7 +41,7 @@ def test_the_newest_five_are_kept(tmp_path):
     for step in (1, 2, 3, 10, 20, 100, 7):
         save(folder, step)
     assert names(tmp_path) == [f"openfm-checkpoint-{step:015d}.npz" for step in (3, 7, 10, 20, 100)]
-    assert folder.newest()[0].meta == {"step": 100}
+    assert folder.newest(lambda checkpoint: checkpoint)[0].meta == {"step": 100}
 
 
 def test_a_file_that_is_being_uploaded_is_not_removed(tmp_path):
@@ -54,7 +54,7 @@ def test_a_file_that_is_being_uploaded_is_not_removed(tmp_path):
         save(folder, step)
     assert first.exists()
     assert not second.exists()
-    assert folder.newest()[1] == []  # the agent's markers are nobody's surprise
+    assert folder.newest(lambda checkpoint: checkpoint)[1] == []  # the agent's markers are nobody's surprise
 
 
 @pytest.mark.parametrize("cut", [0, 1, 100, -1])
@@ -63,7 +63,7 @@ def test_torn_files_are_passed_over_with_a_remark(tmp_path, cut):
     save(folder, 1)
     torn = save(folder, 2)
     torn.write_bytes(torn.read_bytes()[:cut])
-    checkpoint, remarks = folder.newest()
+    checkpoint, remarks = folder.newest(lambda checkpoint: checkpoint)
     assert checkpoint.meta == {"step": 1}
     assert len(remarks) == 1
     assert str(torn) in remarks[0]
@@ -75,7 +75,7 @@ def test_changed_bytes_are_noticed(tmp_path):
     content = bytearray(path.read_bytes())
     content[content.index(ARRAYS["a"].tobytes()) + 5] ^= 1
     path.write_bytes(content)
-    checkpoint, remarks = folder.newest()
+    checkpoint, remarks = folder.newest(lambda checkpoint: checkpoint)
     assert checkpoint is None
     assert "cannot be read" in remarks[0]
 
@@ -84,7 +84,7 @@ def test_foreign_files_are_named_and_left_alone(tmp_path):
     (tmp_path / "model.pkl").write_bytes(b"x")
     folder = CheckpointFolder(tmp_path)
     save(folder, 1)
-    assert "model.pkl" in folder.newest()[1][0]
+    assert "model.pkl" in folder.newest(lambda checkpoint: checkpoint)[1][0]
     assert (tmp_path / "model.pkl").exists()
 
 
@@ -92,16 +92,55 @@ def test_a_pickle_is_not_loaded(tmp_path):
     folder = CheckpointFolder(tmp_path)
     path = tmp_path / "openfm-checkpoint-000000000000001.npz"
     np.savez(path, meta=np.array([{"format": 1}], dtype=object))
-    checkpoint, remarks = folder.newest()
+    checkpoint, remarks = folder.newest(lambda checkpoint: checkpoint)
     assert checkpoint is None
     assert len(remarks) == 1
+
+
+@pytest.mark.parametrize("meta", [[], 3, None, "x", {"format": 0}, {}])
+def test_meta_that_is_none(tmp_path, meta):
+    folder = CheckpointFolder(tmp_path)
+    content = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
+    np.savez(tmp_path / "openfm-checkpoint-000000000000001.npz", meta=content)
+    checkpoint, remarks = folder.newest(lambda checkpoint: checkpoint)
+    assert checkpoint is None
+    assert len(remarks) == 1
+
+
+def test_random_damage_is_passed_over_or_harmless(tmp_path):
+    folder = CheckpointFolder(tmp_path)
+    path = save(folder, 1)
+    sound = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(1500):
+        content = bytearray(sound)
+        for place in rng.integers(0, len(content), rng.integers(1, 5)):
+            content[place] = rng.integers(0, 256)
+        path.write_bytes(content)
+        checkpoint, remarks = folder.newest(lambda checkpoint: checkpoint)
+        assert (checkpoint is None) == (len(remarks) == 1)
+
+
+def test_what_the_reader_refuses_is_passed_over(tmp_path):
+    folder = CheckpointFolder(tmp_path)
+    save(folder, 1)
+    save(folder, 2)
+
+    def parse(checkpoint):
+        if checkpoint.meta["step"] == 2:
+            raise ValueError("no job's state")
+        return checkpoint.meta["step"]
+
+    step, remarks = folder.newest(parse)
+    assert step == 1
+    assert "no job's state" in remarks[0]
 
 
 def test_another_format_is_passed_over(tmp_path):
     folder = CheckpointFolder(tmp_path)
     meta = np.frombuffer(json.dumps({"format": 2}).encode(), dtype=np.uint8)
     np.savez(tmp_path / "openfm-checkpoint-000000000000001.npz", meta=meta)
-    assert "another version of openfm" in folder.newest()[1][0]
+    assert "another version of openfm" in folder.newest(lambda checkpoint: checkpoint)[1][0]
 
 
 def test_what_a_killed_job_left_half_written_goes(tmp_path):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from openfm.errors import TrainingDivergedError
+from openfm.errors import HyperparameterError, TrainingDivergedError
 from openfm.fm.initializers import Initializer
 from openfm.fm.matrices import as_rows
 from openfm.fm.metrics import running_metrics
@@ -205,6 +207,49 @@ def test_divergence_of_the_metric_alone(make_settings, data):
     X, y = data
     with pytest.raises(TrainingDivergedError, match=r"after batch 0 of epoch 0 .* in the training metric"):
         train(make_settings(), (X, y + np.float32(1e30)))
+
+
+def test_initial_values_that_are_too_large_are_refused(make_settings):
+    huge = GroupSettings(learning_rate=0.1, weight_decay=0.0, initializer=Initializer("normal", 3e38))
+    with pytest.raises(HyperparameterError, match="initial values of linear are not all finite"):
+        Trainer(make_settings(linear=huge))
+
+
+def test_a_huge_batch_takes_no_more_memory_than_its_rows(make_settings, data):
+    X, y = data
+    settings = make_settings(mini_batch_size=2**40, num_factors=64)
+    machine, history = train(settings, (X, y), epochs=1)
+    assert np.isfinite(machine.factors).all()
+    # Nearly all of the batch is padding of label 0, for which the bias is predicted.
+    assert history[0][1].value == pytest.approx(initial_machine(settings).bias ** 2, rel=1e-5)
+
+
+def test_more_threads_than_the_system_gives(make_settings, data):
+    # Run apart: the limit on address space is the process's.
+    code = (
+        "import resource, numpy as np\n"
+        "from openfm.fm.initializers import Initializer, RandomStreams\n"
+        "from openfm.fm.model import FactorizationMachine\n"
+        "from openfm.fm.matrices import as_rows\n"
+        "machine = FactorizationMachine(0, np.ones(3), np.ones((3, 2)), 'regressor')\n"
+        "machine.prepare()\n"
+        "rows = as_rows(np.ones((5000, 3)), 3)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (600 << 20, 600 << 20))\n"
+        "RandomStreams(threads=1024).draw(Initializer('normal', 1.0), (100000,))\n"
+        "print(machine.score(rows, threads=1024).sum())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == 5000 * (3 + 3 * 2)
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_threads_that_are_none_are_refused(make_settings, data, threads):
+    machine = initial_machine(make_settings())
+    with pytest.raises(ValueError, match="threads must be at least 1"):
+        machine.score(as_rows(data[0], 37), threads=threads)
+    with pytest.raises(ValueError, match="must be at least 1"):
+        Trainer(make_settings(), threads=threads)
 
 
 def test_an_unknown_instruction_set_is_refused(make_settings):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from openfm.training.data import LabelOrder
-from openfm.training.progress import still_improving
+from openfm.training.progress import LossHistory, still_improving
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,17 @@ def test_label_order(pieces, is_sorted):
     ],
 )
 def test_still_improving(epochs, batches, improving):
-    assert still_improving(epochs, batches) is improving
+    history = LossHistory()
+    history.add(batches)
+    assert still_improving(epochs, history) is improving
+
+
+@pytest.mark.parametrize("count", [2, 255, 256, 257, 1000, 5000])
+def test_a_long_history_stays_short_and_knows_its_halves(count):
+    losses = np.linspace(1.0, 0.5, count)
+    history = LossHistory()
+    history.add(losses.tolist())
+    assert len(history.sums) <= 256
+    before, after = history.halves()
+    assert before == pytest.approx(losses[: count // 2].mean(), rel=0.01)
+    assert after == pytest.approx(losses[count // 2 :].mean(), rel=0.01)
