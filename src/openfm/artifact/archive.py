@@ -91,15 +91,15 @@ def _read_tar(unzipped: BoundedReader) -> io.BytesIO:
     names: list[str] = []
     model_file: io.BytesIO | None = None
     with tarfile.open(fileobj=unzipped, mode="r:") as archive:
-        for member in archive:
+        for number, member in enumerate(archive):
+            if number == _MAX_MEMBERS:
+                raise ArtifactError(f"it holds more than {_MAX_MEMBERS} members")
             name = _checked_name(member)
             if member.isdir():
                 continue
             if name in names:
                 raise ArtifactError(f"it holds two members {name}")
             names.append(name)
-            if len(names) > _MAX_MEMBERS:
-                raise ArtifactError(f"it holds more than {_MAX_MEMBERS} members")
             if name == MODEL_NAME or (model_file is None and is_model_name(name)):
                 model_file = None  # never two models in memory
                 model_file = _extracted(archive, member)

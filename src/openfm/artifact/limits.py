@@ -7,10 +7,13 @@ from typing import Protocol
 
 from openfm.errors import ArtifactError
 
-__all__ = ["MAX_JSON_BYTES", "BoundedReader", "unpacked_limit"]
+__all__ = ["MAX_EXTRAS_BYTES", "MAX_JSON_BYTES", "BoundedReader", "unpacked_limit"]
 
 MAX_JSON_BYTES = 2**20
 """``meta.json`` and ``symbol.json`` are a few thousand bytes; no more than this is read of each."""
+
+MAX_EXTRAS_BYTES = 4 * 2**20
+"""What the members ``openfm/*`` of a model file may take together."""
 
 _SMALLEST_LIMIT = 2**30
 _LARGEST_RATIO = 100

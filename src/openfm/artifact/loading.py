@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from openfm.artifact.archive import GZIP_MAGIC, read_archive, unpacked_size
 from openfm.artifact.graph import Graph, Role
 from openfm.artifact.meta import dimension, parse_meta
 from openfm.artifact.model import Model
-from openfm.artifact.model_file import ModelFile, model_file_size, read_model_file
+from openfm.artifact.model_file import ModelFile, inspect_model_file, read_model_file
 from openfm.artifact.names import ARCHIVE_NAME, MODEL_NAME, choose_model, listed
 from openfm.artifact.parameters import find_parameters
 from openfm.artifact.symbol import OUTPUT_OPERATORS
@@ -21,6 +22,7 @@ from openfm.fm.model import FactorizationMachine, PredictorType
 
 __all__ = ["find_model", "load_model", "model_size"]
 
+_FLOAT32_BYTES = 4
 _OPTIONAL = {"use_bias": Role.BIAS, "use_linear": Role.LINEAR}
 
 
@@ -44,7 +46,9 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 def model_size(path: str | os.PathLike[str]) -> int:
     """The bytes of a model once it is unpacked, told by the headers alone: about what its parameters take in memory.
 
-    Of a ``model.tar.gz`` gzip's own trailer is believed, which nothing vouches for before all is read.
+    Of a model file it is what its members or the parameters of its dimensions take, whichever is more: rows that are
+    zero may have been left out. Of a ``model.tar.gz`` gzip's own trailer is believed, which nothing vouches for before
+    all is read.
 
     Args:
         path: as for :func:`load_model`.
@@ -54,7 +58,11 @@ def model_size(path: str | os.PathLike[str]) -> int:
         PlatformError: the file cannot be read.
     """
     with _opened(path) as file:
-        return unpacked_size(file) if _is_gzip(file) else model_file_size(file)
+        if _is_gzip(file):
+            return unpacked_size(file)
+        members, meta = inspect_model_file(file)
+        feature_dim, num_factors = _dimensions(parse_meta(meta))
+        return max(members, _FLOAT32_BYTES * (1 + feature_dim * (1 + num_factors)))
 
 
 @contextlib.contextmanager
@@ -103,8 +111,9 @@ def find_model(directory: str | os.PathLike[str]) -> Path:
 def _read(file: IO[bytes]) -> ModelFile:
     if _is_gzip(file):
         with read_archive(file) as model_file:
-            return read_model_file(model_file)
-    return read_model_file(file)
+            # What was packed once is not packed again: so nothing grows twice, and the archive's size is the model's.
+            return read_model_file(model_file, limit=model_file.seek(0, io.SEEK_END), max_values=_most_values)
+    return read_model_file(file, max_values=_most_values)
 
 
 def _is_gzip(file: IO[bytes]) -> bool:
@@ -119,8 +128,7 @@ def _model(content: ModelFile) -> Model:
     parameters = find_parameters(
         content.arrays,
         graph,
-        dimension(training_parameters, "feature_dim"),
-        dimension(training_parameters, "num_factors"),
+        *_dimensions(training_parameters),
         optional=frozenset(
             role for name, role in _OPTIONAL.items() if str(training_parameters.get(name)).lower() == "false"
         ),
@@ -132,6 +140,17 @@ def _model(content: ModelFile) -> Model:
         _predictor_type(training_parameters, graph),
     )
     return Model(machine, training_parameters, extras=content.extras)
+
+
+def _dimensions(training_parameters: dict[str, str | int]) -> tuple[int, int]:
+    """D and k."""
+    return dimension(training_parameters, "feature_dim"), dimension(training_parameters, "num_factors")
+
+
+def _most_values(meta: bytes) -> int:
+    """The values of the largest array of a machine with this ``meta.json``: V, of shape (D, k)."""
+    feature_dim, num_factors = _dimensions(parse_meta(meta))
+    return feature_dim * num_factors
 
 
 def _predictor_type(training_parameters: dict[str, str | int], graph: Graph) -> PredictorType:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from openfm.artifact.limits import MAX_EXTRAS_BYTES
 from openfm.artifact.model_file import EXTRAS_PREFIX
 from openfm.artifact.saving import save_model
 from openfm.errors import ArtifactError
@@ -31,7 +32,7 @@ class Model:
 
     Raises:
         ArtifactError: the training parameters are those of a machine of another shape or type, or an
-            extra member is not below ``openfm/``.
+            extra member is not below ``openfm/``, or all of them are larger than 4 MiB.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class Model:
         for name in self._extras:
             if not name.startswith(EXTRAS_PREFIX):
                 raise ArtifactError(f"the extra member {name!r} is not below {EXTRAS_PREFIX}")
+        if sum(map(len, self._extras.values())) > MAX_EXTRAS_BYTES:
+            raise ArtifactError(f"the extra members take more than {MAX_EXTRAS_BYTES} bytes")
         of_machine = {
             "feature_dim": machine.feature_dim,
             "num_factors": machine.num_factors,

@@ -12,11 +12,11 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
-from openfm.artifact.limits import MAX_JSON_BYTES, BoundedReader, unpacked_limit
+from openfm.artifact.limits import MAX_EXTRAS_BYTES, MAX_JSON_BYTES, BoundedReader, unpacked_limit
 from openfm.artifact.names import leads_out, listed
 from openfm.artifact.ndarray_file import (
     LIST_MAGIC,
@@ -27,7 +27,7 @@ from openfm.artifact.ndarray_file import (
 )
 from openfm.errors import ArtifactError
 
-__all__ = ["EXTRAS_PREFIX", "ModelFile", "model_file_size", "read_model_file", "write_model_file"]
+__all__ = ["EXTRAS_PREFIX", "ModelFile", "inspect_model_file", "read_model_file", "write_model_file"]
 
 EXTRAS_PREFIX = "openfm/"
 """Members of the zip below this are openfm's own."""
@@ -57,45 +57,55 @@ class ModelFile:
     extras: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def read_model_file(source: IO[bytes]) -> ModelFile:
+def read_model_file(
+    source: IO[bytes],
+    *,
+    limit: int | None = None,
+    max_values: Callable[[bytes], int] | None = None,
+) -> ModelFile:
     """Read a ``model_algo-1``.
 
     Args:
         source: a seekable file that holds nothing else.
+        limit: the most bytes that its members may unpack to; by default what a file of its size may.
+        max_values: the most values that an array may have, told by ``meta.json``; by default the file's size decides.
 
     Raises:
         ArtifactError: it is no such file, is damaged, or would take more memory than its size
-            warrants.
+            warrants; or what ``max_values`` raises.
     """
-    with _opened(source) as (archive, members):
+    with _opened(source, limit) as (archive, members):
+        meta = _read_json(archive, members[_META])
         return ModelFile(
-            meta=_read_json(archive, members[_META]),
+            meta=meta,
             symbol=_read_json(archive, members[_SYMBOL]),
-            arrays=_read_params(archive, members[_PARAMS]),
+            arrays=_read_params(archive, members[_PARAMS], None if max_values is None else max_values(meta)),
             extras={
                 name: _read_extra(archive, info) for name, info in members.items() if name.startswith(EXTRAS_PREFIX)
             },
         )
 
 
-def model_file_size(source: IO[bytes]) -> int:
-    """The bytes of a ``model_algo-1``'s members, unpacked; only its directory is read.
+def inspect_model_file(source: IO[bytes]) -> tuple[int, bytes]:
+    """How many bytes the members of a ``model_algo-1`` take unpacked, and its ``meta.json``: no more than these is read.
 
     Raises:
         ArtifactError: as :func:`read_model_file`.
     """
-    with _opened(source) as (_, members):
-        return sum(info.file_size for info in members.values())
+    with _opened(source, None) as (archive, members):
+        return sum(info.file_size for info in members.values()), _read_json(archive, members[_META])
 
 
 @contextlib.contextmanager
-def _opened(source: IO[bytes]) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+def _opened(source: IO[bytes], limit: int | None) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
     size = source.seek(0, io.SEEK_END)
     source.seek(0)
     _check_magic(source.read(8))
     try:
         with zipfile.ZipFile(BoundedReader(source)) as archive:
-            yield archive, _checked_members(archive, size)
+            members = _checked_members(archive, size)
+            _check_sum(members, size, unpacked_limit(size) if limit is None else limit)
+            yield archive, members
     except ArtifactError:
         raise
     # zipfile raises NotImplementedError for compression methods that it does not know, and lets
@@ -157,6 +167,21 @@ def _checked_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.Z
     return members
 
 
+def _check_sum(members: Mapping[str, zipfile.ZipInfo], size: int, limit: int) -> None:
+    # Each may be small for its own size, and members may even share their bytes.
+    total = sum(info.file_size for info in members.values())
+    if total > limit:
+        raise ArtifactError(
+            f"its members claim {total} bytes in a file of {size}, and at most {limit} can be read; if it is a model, "
+            "zip it without compression"
+        )
+    extras = sum(info.file_size for name, info in members.items() if name.startswith(EXTRAS_PREFIX))
+    if extras > MAX_EXTRAS_BYTES:
+        raise ArtifactError(
+            f"its members below {EXTRAS_PREFIX} claim {extras} bytes, and at most {MAX_EXTRAS_BYTES} can be read"
+        )
+
+
 def _check_member(info: zipfile.ZipInfo, size: int) -> None:
     name = info.filename
     kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == _UNIX else 0
@@ -182,9 +207,9 @@ def _read_json(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     return archive.read(info)
 
 
-def _read_params(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> dict[str, StoredArray]:
+def _read_params(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_values: int | None) -> dict[str, StoredArray]:
     with archive.open(info) as stream:
-        arrays = read_arrays(stream, info.file_size)
+        arrays = read_arrays(stream, info.file_size, max_values=max_values)
         stream.read(1)  # makes zipfile compare the checksum, which it does at a member's end only
     return arrays
 

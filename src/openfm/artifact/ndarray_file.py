@@ -96,12 +96,13 @@ class StoredArray:
         return whole
 
 
-def read_arrays(stream: IO[bytes], size: int) -> dict[str, StoredArray]:
+def read_arrays(stream: IO[bytes], size: int, *, max_values: int | None = None) -> dict[str, StoredArray]:
     """Read a whole file of named arrays; each array's values are read once, into their own memory.
 
     Args:
         stream: positioned at the file's first byte.
         size: the bytes that the file has; no array is given memory beyond it.
+        max_values: the most values, or row ids, that an array may have.
 
     Returns:
         Name to array, in the file's order.
@@ -117,7 +118,7 @@ def read_arrays(stream: IO[bytes], size: int) -> dict[str, StoredArray]:
     count = source.unpack("<Q", "its number of arrays")
     if count > _MAX_ARRAYS:
         raise ArtifactError(f"params claims to hold {count} arrays; a Factorization Machine has three")
-    arrays = [_read_array(source, f"array {index}") for index in range(count)]
+    arrays = [_read_array(source, max_values, f"array {index}") for index in range(count)]
     names = _read_names(source, count)
     if source.remaining:
         raise ArtifactError(f"params has {source.remaining} bytes after its last name")
@@ -209,7 +210,7 @@ class _Source:
             filled += len(piece)
 
 
-def _read_array(source: _Source, what: str) -> StoredArray:
+def _read_array(source: _Source, max_values: int | None, what: str) -> StoredArray:
     magic = source.unpack("<I", f"{what}'s version")
     if magic not in (_MAGIC_V2, _MAGIC_V3):
         raise ArtifactError(
@@ -222,6 +223,12 @@ def _read_array(source: _Source, what: str) -> StoredArray:
     shape = _read_shape(source, f"{what}'s shape")
     source.take(8, f"{what}'s device")
     dtype = _read_dtype(source, f"{what}'s value type")
+    values_or_ids = max(math.prod(stored_shape or shape), stored_shape[0] if stored_shape else 0)
+    if max_values is not None and values_or_ids > max_values:
+        raise ArtifactError(
+            f"params: {what} of shape {shape} stores {values_or_ids} values or row ids, where a machine of the "
+            f"feature_dim and num_factors of meta.json has at most {max_values}"
+        )
     if stored_shape is None:
         return StoredArray(shape, source.array(dtype, shape, f"{what} of shape {shape}"))
     id_dtype = _read_dtype(source, f"{what}'s row id type")

@@ -96,6 +96,10 @@ HOSTILE = {
         tar_gz(*(tar_member(f"x{i}") for i in range(1001))),
         "more than 1000 members",
     ),
+    "many_folders": (
+        tar_gz(*(tar_member("x", type=tarfile.DIRTYPE) for _ in range(1001))),
+        "more than 1000 members",
+    ),
     "empty_tar": (tar_gz(), "it holds nothing"),
     "not_a_tar": (gzip.compress(b"x" * 2000), "damaged tar.gz"),
     "empty_gzip": (gzip.compress(b""), "damaged tar.gz"),

@@ -47,6 +47,26 @@ def test_archive_is_read_where_nothing_can_be_written(tmp_path, small, amazons):
     assert list(tmp_path.iterdir()) == before
 
 
+def test_nothing_is_packed_twice(tmp_path, small):
+    """A packed file in a packed archive could take a hundred times a hundred times its size."""
+    packed = model_bytes(
+        small.parameters,
+        small.symbol,
+        small.arrays | {"arg:x": dense_array(np.zeros(10_000))},
+        None,
+        zipfile.ZIP_DEFLATED,
+    )
+    path = tmp_path / "model.tar.gz"
+    path.write_bytes(tar_gz(tar_member("model_algo-1", packed)))
+    with pytest.raises(ArtifactError, match=rf"at most {len(packed)} can be read; .* zip it without compression"):
+        load_model(path)
+
+
+def test_arrays_beyond_the_machines_take_no_memory(load, small):
+    with pytest.raises(ArtifactError, match=r"array 3 .* stores 16 values or row ids, where .* has at most 15"):
+        load(small.parameters, small.symbol, small.arrays | {"arg:x": dense_array(np.zeros(16))})
+
+
 def test_folder(tmp_path, small, amazons):
     (tmp_path / "model_algo-1").write_bytes(amazons)
     small.assert_same(load_model(tmp_path))

@@ -82,8 +82,22 @@ def test_round_trip_with_extras_after_params():
 
 
 def test_large_extras_are_read_whole():
-    extra = bytes(range(256)) * 20_000
+    extra = bytes(range(256)) * 10_000
     assert read(zip_bytes(MEMBERS | {"openfm/x": extra})).extras == {"openfm/x": extra}
+
+
+@pytest.mark.parametrize("sizes", [[4 * 2**20 + 1], [2**20] * 5], ids=["one", "sum"])
+def test_endless_extras(sizes):
+    members = MEMBERS | {f"openfm/{i}": bytes(size) for i, size in enumerate(sizes)}
+    with pytest.raises(ArtifactError, match=f"below openfm/ claim {sum(sizes)} bytes, and at most 4194304"):
+        read(zip_bytes(members, zipfile.ZIP_DEFLATED))
+
+
+def test_members_are_limited_in_sum(monkeypatch):
+    monkeypatch.setattr("openfm.artifact.limits._SMALLEST_LIMIT", 2**20)
+    members = MEMBERS | {f"x{i}": bytes(2**20 - 1) for i in range(2)}
+    with pytest.raises(ArtifactError, match=r"its members claim \d+ bytes in a file of \d+, and at most 1048576"):
+        read(zip_bytes(members, zipfile.ZIP_DEFLATED))
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

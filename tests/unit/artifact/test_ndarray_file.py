@@ -199,6 +199,18 @@ def test_hostile_arrays(array, sentence):
         one(array)
 
 
+@pytest.mark.parametrize(
+    "array",
+    [dense_array(VALUES), row_sparse_array(VALUES), row_sparse_array(np.zeros((12, 0)))],
+    ids=["dense", "row_sparse", "row_ids_alone"],
+)
+def test_more_values_than_the_machine_has(array):
+    data = params_bytes({"x": array})
+    assert list(read_arrays(io.BytesIO(data), len(data), max_values=12)) == ["x"]
+    with pytest.raises(ArtifactError, match=r"stores 12 values or row ids, where a machine .* has at most 11"):
+        read_arrays(io.BytesIO(data), len(data), max_values=11)
+
+
 def test_one_row_does_not_make_a_terabyte():
     array = one(row_sparse_array(VALUES[:1], [0], rows=2**31 - 1))
     with pytest.raises(ArtifactError, match="12 bytes of rows for 25769803764 bytes of array"):

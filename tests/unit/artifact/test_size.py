@@ -12,8 +12,10 @@ import pytest
 
 from openfm.artifact import Model, load_model, model_size, save_model
 from openfm.artifact.archive import unpacked_size
+from openfm.artifact.symbol import symbol_json
 from openfm.errors import ArtifactError
 from openfm.fm.model import FactorizationMachine, PredictorType
+from support.artifacts import dense_array, model_bytes, row_sparse_array, training_parameters
 
 FEATURES, FACTORS = 3000, 8
 PARAMETERS = 4 * FEATURES * (1 + FACTORS)
@@ -47,6 +49,20 @@ def test_a_compressed_model_counts_unpacked(model: Model, tmp_path: Path) -> Non
     assert model_size(tmp_path / "deflated") > PARAMETERS
     assert (tmp_path / "deflated").stat().st_size < model_size(tmp_path / "deflated")
     assert load_model(tmp_path / "deflated").feature_dim == FEATURES
+
+
+def test_rows_left_out_count(tmp_path: Path) -> None:
+    parameters = training_parameters(1_000_000, 8)
+    arrays = {
+        "arg:w1_weight": row_sparse_array(np.zeros((0, 1)), [], rows=1_000_000),
+        "arg:w0_weight": dense_array([1.0]),
+        "arg:v": row_sparse_array(np.zeros((0, 8)), [], rows=1_000_000),
+    }
+    symbol = symbol_json(PredictorType.REGRESSOR, 1_000_000, 8, parameters)
+    (tmp_path / "model_algo-1").write_bytes(model_bytes(parameters, symbol, arrays))
+
+    assert model_size(tmp_path) == 4 * (1 + 1_000_000 * 9)
+    assert load_model(tmp_path).machine.nbytes >= 4 * (1 + 1_000_000 * 9)
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_a_model_that_takes_more_than_its_file_said(tmp_path: Path) -> None:
 
 
 def test_no_memory_left_in_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr("openfm.artifact.loading.read_model_file", fail)
