@@ -227,7 +227,8 @@ def _kind(value: object) -> str:
 
 def _clip(value: object) -> str:
     """The value for a sentence: short, whatever was sent."""
-    if isinstance(value, list | dict) and len(value) > 4:
+    # No repr of what was nested a thousand times: it raises RecursionError.
+    if isinstance(value, dict) or (isinstance(value, list) and (len(value) > 4 or not all(map(_is_key, value)))):
         return _kind(value)
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:36]}..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import orjson
@@ -14,6 +15,8 @@ from openfm.codecs.requests import Body, Request
 __all__ = ["CONTENT_TYPE", "decode", "encode"]
 
 CONTENT_TYPE = "application/jsonlines"
+
+_BLANKS = re.compile(rb"\s*")
 
 
 def decode(body: Body, feature_dim: int) -> Request:
@@ -45,9 +48,8 @@ def _instances(body: Body) -> Iterator[object]:
 def _lines(body: Body) -> Iterator[Body]:
     """The lines that are not blank, one at a time: split at once, a large body would be in memory twice."""
     start = 0
-    while start < len(body):
+    # A regular expression skips millions of blank lines at once.
+    while (start := _BLANKS.match(body, start).end()) < len(body):  # type: ignore[union-attr] # it matches anywhere
         end = body.find(b"\n", start)
-        line = body[start : end if end >= 0 else len(body)]
-        start += len(line) + 1
-        if line and not line.isspace():
-            yield line
+        yield body[start : end if end >= 0 else len(body)]
+        start = end + 1 if end >= 0 else len(body)

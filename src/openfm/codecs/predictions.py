@@ -12,6 +12,9 @@ from openfm.data.identities import RecordIdentities
 
 __all__ = ["Predictions"]
 
+_SLICE = 10_000
+"""How many rows are Python numbers at a time, which take several times the memory of the arrays."""
+
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
@@ -42,10 +45,11 @@ class Predictions:
         Amazon's order and types: the score first; both floats; the float32 score widened to a
         double as it is, so that it prints as 0.5895045399665833 and not as 0.58950454.
         """
-        scores = self.scores.tolist()
-        if self.predicted_labels is None:
-            for score in scores:
-                yield {"score": score}
-            return
-        for score, label in zip(scores, self.predicted_labels.tolist(), strict=True):
-            yield {"score": score, "predicted_label": label}
+        for start in range(0, len(self), _SLICE):
+            part = slice(start, start + _SLICE)
+            scores = self.scores[part].tolist()
+            if self.predicted_labels is None:
+                yield from ({"score": score} for score in scores)
+            else:
+                for score, label in zip(scores, self.predicted_labels[part].tolist(), strict=True):
+                    yield {"score": score, "predicted_label": label}

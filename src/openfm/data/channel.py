@@ -11,6 +11,9 @@ from openfm.errors import ChannelError
 
 __all__ = ["Channel", "find_channel"]
 
+_LOST_AND_FOUND = "lost+found"
+"""What a volume of its own (ext4) has at its root; only root may look into it."""
+
 _MAX_NAMED = 5
 """How many skipped files an error message names."""
 
@@ -41,8 +44,8 @@ def find_channel(data_dir: Path, names: Sequence[str], *, pipes: Collection[str]
     """Looks for a channel under the data folder (``/opt/ml/input/data``).
 
     A channel is a folder, with folders nested to any depth, or a single file at the channel's own path. Symbolic links
-    are followed. Hidden files and folders, ``_SUCCESS`` markers, manifests, empty files and whatever is no regular file
-    are skipped.
+    are followed. Hidden files and folders, ``lost+found``, ``_SUCCESS`` markers, manifests, empty files and whatever is
+    no regular file are skipped.
 
     Or it is a series of FIFOs (Pipe mode). What is there counts, not what the configuration says: the SageMaker SDK's
     Local Mode delivers a folder for a channel in Pipe mode, and others feed FIFOs without a word in the configuration.
@@ -102,7 +105,7 @@ def _read_channel(name: str, path: Path) -> Channel:
 
 
 def _walk(path: Path, inside: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """All that is below the path and not a folder, and hidden folders, which are not entered.
+    """All that is below the path and not a folder, and folders that are hidden or the file system's: none is entered.
 
     ``inside`` holds the real paths of the folders above: a link back to one of them is not followed again.
     """
@@ -113,7 +116,7 @@ def _walk(path: Path, inside: frozenset[str] = frozenset()) -> Iterator[Path]:
     if real in inside:
         return
     for entry in path.iterdir():
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or entry.name == _LOST_AND_FOUND:
             yield entry
         else:
             yield from _walk(entry, inside | {real})
@@ -125,6 +128,8 @@ def _reason_to_skip(file: Path, *, is_root: bool) -> str | None:
     if not is_root:
         if file.name.startswith("."):
             return "hidden"
+        if file.name == _LOST_AND_FOUND:
+            return "the file system's"
         if file.name == "_SUCCESS":
             return "a marker"
         if file.name.endswith((".manifest", "-manifest")):

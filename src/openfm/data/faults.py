@@ -97,6 +97,8 @@ _AMAZON = {
     "label_infinite": _INFINITE,
 }
 
+_REMEDIES = {"truncated": "Upload the file again."}
+
 
 def data_error(fault: Fault) -> DataError:
     """The error for records that came as one piece: a file of the Python API, a request."""
@@ -117,7 +119,7 @@ def channel_error(fault: Fault, channel: str, path: Path, hint: str = "") -> Dat
     sentence = _AMAZON.get(fault.kind, _UNREADABLE)
     sentence = sentence.format(channel=channel, found=found, expected=fault.expected)
     where = f"Record {fault.record} (byte {fault.offset}) of '{path}' {_detail(fault)}."
-    remedy = "" if fault.kind in _AMAZON else "Correct the record."
+    remedy = "" if fault.kind in _AMAZON else _REMEDIES.get(fault.kind, "Correct the record.")
     return DataError(" ".join(filter(None, (sentence, where, hint or remedy))))
 
 

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["encode_matrix", "write_records"]
 
+_Encoder = Callable[[Any, npt.NDArray[Any] | None], bytes]
+
+_SAFE_VALUES = 2**25
+"""So many values fit into a record, whatever they are: each takes at most ten bytes, and its key five."""
+
 _BLOCK_VALUES = 2**21
 """About how many values are encoded at a time, to bound memory."""
 
@@ -46,8 +51,8 @@ def write_records(
         the number of records written.
 
     Raises:
-        DataError: the shapes do not fit, or a value is no number, is NaN, or is infinite as float32: such records
-            could be neither trained on nor scored. Nothing is written.
+        DataError: the shapes do not fit, a row is too long for a record, or a value is no number, is NaN, or is
+            infinite as float32: such records could be neither trained on nor scored. Nothing is written.
         OSError: the file cannot be written.
     """
     rows = _as_matrix(X)
@@ -69,9 +74,33 @@ def encode_matrix(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) ->
         rows: a CSR matrix or array, or a two-dimensional array; float32, float64 or int32.
         labels: shape (n,), float32, float64 or int32; or None.
         dense: whether to write dense records.
+
+    Raises:
+        DataError: a row is too long for a record; raised before there is any block.
     """
-    count, width = rows.shape
     encode = _encode_dense if dense else _encode_sparse
+    _check_lengths(rows, labels, encode)
+    return _blocks(rows, labels, encode)
+
+
+def _check_lengths(rows: Any, labels: npt.NDArray[Any] | None, encode: _Encoder) -> None:
+    """Encodes those rows that may be too long: their values and keys decide how long they become."""
+    count, width = rows.shape
+    stored = encode is _encode_sparse and _is_sparse(rows)
+    values = np.diff(rows.indptr) if stored else np.broadcast_to(width, count)
+    for row in np.flatnonzero(values > _SAFE_VALUES):
+        try:
+            encode(rows[row : row + 1], None if labels is None else labels[row : row + 1])
+        except ValueError as error:
+            raise DataError(
+                f"Row {row} of X has {values[row]} values, too many for a record: {error}. "
+                "Write fewer features, or sparse ones."
+            ) from error
+
+
+def _blocks(rows: Any, labels: npt.NDArray[Any] | None, encode: _Encoder) -> Iterator[bytes]:
+    count, width = rows.shape
+    dense = encode is _encode_dense
     if dense:
         per_row = width
     elif _is_sparse(rows):
@@ -82,9 +111,6 @@ def encode_matrix(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) ->
     for start in range(0, count, step):
         part = slice(start, start + step)
         yield encode(rows[part], None if labels is None else labels[part])
-
-
-_Encoder = Callable[[Any, npt.NDArray[Any] | None], bytes]
 
 
 def _encode_dense(rows: Any, labels: npt.NDArray[Any] | None) -> bytes:

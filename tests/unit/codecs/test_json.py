@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import numpy as np
+import orjson
 import pytest
 
 from openfm.codecs import json as codec
@@ -51,6 +53,20 @@ def test_sparse_rows_of_the_widest_model() -> None:
     assert rows.values.tolist() == [1.0, 2.0, 3.0, 4.0]
 
 
+@pytest.mark.parametrize(
+    "instance",
+    [
+        '{"features": [%s]}',
+        '{"data": {"features": {"keys": [%s], "values": [1]}}}',
+        '{"data": {"features": {"shape": %s}}}',
+    ],
+)
+@pytest.mark.parametrize("nested", ["[" * 1000 + "]" * 1000, '{"a":' * 1000 + "1" + "}" * 1000])
+def test_values_nested_as_deep_as_json_may_be(instance: str, nested: str) -> None:
+    with pytest.raises(RequestError, match=r"^instance 0: .* is an? (list|object)|^the body is not valid JSON: "):
+        codec.decode(f'{{"instances": [{instance % nested}]}}'.encode(), 1)
+
+
 def test_nan_where_nothing_reads_it_is_ignored() -> None:
     rows = codec.decode(b'{"instances": [{"features": [1], "configuration": {"a": NaN}}]}', 1).rows
 
@@ -75,6 +91,30 @@ def test_regressor_answer_has_no_label() -> None:
     predictions = Predictions(np.array([3.4399240016937256, -2], dtype=np.float32))
 
     assert codec.encode(predictions) == (b'{"predictions":[{"score":3.4399240016937256},{"score":-2.0}]}')
+
+
+@pytest.mark.parametrize("rows", [10_000, 10_001, 25_000])
+def test_long_answers(rows: int) -> None:
+    scores = np.linspace(0, 1, rows, dtype=np.float32)
+    predictions = Predictions(scores, np.float32(scores >= 0.5))
+    expected = [
+        {"score": score, "predicted_label": label}
+        for score, label in zip(scores.tolist(), predictions.predicted_labels.tolist(), strict=True)
+    ]
+
+    assert codec.encode(predictions) == orjson.dumps({"predictions": expected})
+
+
+def test_a_long_answer_takes_little_more_memory_than_its_bytes() -> None:
+    predictions = Predictions(np.random.default_rng(0).random(300_000, dtype=np.float32))
+    tracemalloc.start()
+    try:
+        answer = codec.encode(predictions)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 2 * len(answer) + 8 * 2**20
 
 
 def test_answer_to_no_instances() -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
+import pytest
 
 from openfm.codecs import jsonlines as codec
 from openfm.codecs.predictions import Predictions
@@ -24,6 +26,22 @@ def test_regressor_answer_has_no_label() -> None:
 
 def test_answer_to_no_lines_is_empty() -> None:
     assert codec.encode(Predictions(np.empty(0, dtype=np.float32))) == b""
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" \n", b"\t\x0b\x0c\n"])
+@pytest.mark.parametrize("last", [b"", b"\n", b" "])
+def test_blank_lines_are_skipped(blank: bytes, last: bytes) -> None:
+    line = b'{"features": [1]}'
+    body = blank * 3 + line + b"\n" + blank * 3 + b"  " + line + b" \r\n" + line + last
+
+    assert codec.decode(body, 1).rows.values.tolist() == [1, 1, 1]
+    assert codec.decode(bytearray(body), 1).rows.values.tolist() == [1, 1, 1]
+
+
+def test_millions_of_blank_lines_take_no_time() -> None:
+    start = time.perf_counter()
+    assert len(codec.decode(b"\n" * 6_000_000, 1).rows) == 0
+    assert time.perf_counter() - start < 1
 
 
 def test_many_lines_keep_their_order() -> None:

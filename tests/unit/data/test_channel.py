@@ -51,6 +51,23 @@ def test_a_single_file_at_the_channels_path(data_dir):
     assert find_channel(data_dir, NAMES).files == (file,)
 
 
+def test_the_file_systems_own_folder_is_not_entered(data_dir, monkeypatch):
+    put(data_dir / "train/part-0")
+    (data_dir / "train/lost+found").mkdir()
+    iterdir = Path.iterdir
+
+    def refuse(path):
+        if path.name == "lost+found":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert names(find_channel(data_dir, NAMES)) == ["part-0"]
+    (data_dir / "train/part-0").unlink()
+    with pytest.raises(ChannelError, match=r"skipped lost\+found \(the file system's\)"):
+        find_channel(data_dir, NAMES)
+
+
 def test_what_is_no_data_is_skipped(data_dir):
     folder = data_dir / "train"
     put(folder / "part-0")

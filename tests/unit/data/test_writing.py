@@ -109,6 +109,35 @@ def test_path_and_count(tmp_path):
     assert (tmp_path / "c").read_bytes() == b""
 
 
+def test_a_row_too_long_for_a_record(tmp_path):
+    (tmp_path / "file").write_bytes(b"before")
+    rows = np.zeros((1, 2**27), np.float32)
+    with pytest.raises(DataError, match=r"Row 0 of X has 134217728 values, too many for a record: .*2\^29 - 1 bytes"):
+        write_records(tmp_path / "file", rows)
+    assert (tmp_path / "file").read_bytes() == b"before"
+
+
+@pytest.mark.parametrize("labels", [None, Y])
+@pytest.mark.parametrize("rows", [X, sp.csr_matrix(X)], ids=["dense", "sparse"])
+def test_long_rows_are_tried_first(rows, labels, monkeypatch):
+    expected = written(rows, labels)
+    monkeypatch.setattr(writing, "_SAFE_VALUES", 0)
+    assert written(rows, labels) == expected
+    refuse = f"_encode_{'sparse' if sp.issparse(rows) else 'dense'}"
+    encode = getattr(writing, refuse)
+
+    def encode_one(part, labels):
+        if part.max() == 3:
+            raise ValueError("a record is longer than it can be")
+        return encode(part, labels)
+
+    monkeypatch.setattr(writing, refuse, encode_one)
+    buffer = io.BytesIO()
+    with pytest.raises(DataError, match=r"Row 2 of X has [23] values, too many for a record: a record is longer"):
+        write_records(buffer, rows, labels)
+    assert buffer.getvalue() == b""
+
+
 @pytest.mark.parametrize(
     ("rows", "labels", "message"),
     [
