@@ -12,7 +12,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +36,9 @@ _T = TypeVar("_T")
 
 # What reading a damaged file raises; zipfile knows no compression or encryption that damage may make of its bytes.
 _UNSOUND = (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+NamedArray = tuple[str, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +88,25 @@ class CheckpointFolder:
         for left in folder.glob(f"openfm-checkpoint-*{_IGNORED}"):  # by a job that was killed
             left.unlink(missing_ok=True)
 
-    def save(self, step: int, checkpoint: Checkpoint) -> Path:
+    def save(self, step: int, meta: Mapping[str, Any], arrays: Iterable[NamedArray]) -> Path:
         """Write a checkpoint, whole or not at all, and remove all but the newest five.
+
+        Args:
+            step: of the optimiser.
+            meta: of the checkpoint.
+            arrays: of the checkpoint, taken and written one by one.
 
         Raises:
             PlatformError: it cannot be written; nothing is left of it.
         """
         path = self._folder / f"openfm-checkpoint-{step:015d}.npz"
         temporary = path.with_name(path.name + _IGNORED)
-        meta = np.frombuffer(json.dumps({"format": _FORMAT, **checkpoint.meta}).encode(), dtype=np.uint8)
-        content: dict[str, Any] = {_META: meta}
-        content |= {name: array.astype("<f4", copy=False) for name, array in checkpoint.arrays.items()}
+        content = np.frombuffer(json.dumps({"format": _FORMAT, **meta}).encode(), dtype=np.uint8)
         try:
-            with temporary.open("wb") as file:
-                np.savez(file, **content)
+            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+                _write(archive, _META, content)
+                for name, array in arrays:
+                    _write(archive, name, array.astype("<f4", copy=False))
             temporary.chmod(0o644)
             temporary.replace(path)
         except OSError as error:
@@ -148,6 +156,13 @@ class CheckpointFolder:
                 continue  # the agent is at it
             with contextlib.suppress(OSError):  # what cannot be removed does no harm
                 path.unlink()
+
+
+def _write(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:
+    """As ``numpy.savez`` does, but without its copies."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array_header_1_0(member, np.lib.format.header_data_from_array_1_0(array))
+        member.write(array.reshape(-1).view(np.uint8).data)
 
 
 def _read(path: Path) -> Checkpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -146,10 +147,15 @@ class Trainer:
         """The parameters as trained so far (copies)."""
         return self._native.parameters()
 
+    def parts(self) -> Iterator[tuple[str, ByGroup]]:
+        """The arrays of :class:`TrainerState` by name, each copied when it is its turn."""
+        yield "parameters", self._native.parameters()
+        yield "means", self._native.means()
+        yield "variances", self._native.variances()
+
     def state(self) -> TrainerState:
         """Everything that training goes on from (copies)."""
-        native = self._native
-        return TrainerState(native.step, native.parameters(), native.means(), native.variances())
+        return TrainerState(self.step, **dict(self.parts()))
 
     def restore(self, state: TrainerState) -> None:
         """Go on from a state, as the trainer that gave it would.

@@ -19,6 +19,22 @@ namespace {
 
 using FloatArray = nb::ndarray<float, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
 
+#if defined(__x86_64__) && defined(__GLIBC__)
+#define OPENFM_ALSO_AVX2 __attribute__((target_clones("avx2", "default")))
+#else
+#define OPENFM_ALSO_AVX2
+#endif
+
+// The arithmetic of the polar method: r2 is the squared length of a point in the unit circle, y one coordinate of it.
+// std::log(float) differs in its last bit between C libraries; this logarithm is the same everywhere.
+OPENFM_ALSO_AVX2
+void scale_polar(const float* y, const float* r2, int64_t count, float sigma, float* values) {
+    for (int64_t i = 0; i < count; ++i) {
+        const float log_r2 = static_cast<float>(log_f64(static_cast<double>(r2[i])));
+        values[i] = y[i] * std::sqrt(-2.0f * log_r2 / r2[i]) * sigma;
+    }
+}
+
 // 1024 Mersenne Twisters, number i seeded with seed + i. A draw of N values splits them among the engines in runs of
 // equal length, at least 64 values each; the engines' states persist from draw to draw.
 class ParallelGenerator {
@@ -76,12 +92,8 @@ private:
             r2[i] = u * u + y[i] * y[i];
             i += !(r2[i] > 1.0f || r2[i] == 0.0f);
         }
-        for (int64_t i = 0; i < count; ++i)
-            values[i] = y[i] * std::sqrt(-2.0f * log_f32(r2[i]) / r2[i]) * sigma;
+        scale_polar(y, r2, count, sigma, values);
     }
-
-    // std::log(float) differs in its last bit between C libraries; this one is the same everywhere.
-    static float log_f32(float x) { return static_cast<float>(log_f64(x)); }
 
     std::vector<std::mt19937> engines_;
 };

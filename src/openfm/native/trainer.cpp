@@ -83,7 +83,7 @@ Table::Table(int64_t feature_dim, int64_t num_factors, bool moments, int threads
 // Calls work(begin, end) for ranges that make up all records, on several threads.
 template <class Work>
 void Table::for_records(const Work& work) const {
-    constexpr int64_t kLeastFloats = int64_t{1} << 18;  // of a range, so that starting a thread pays
+    constexpr int64_t kLeastFloats = int64_t{1} << 22;  // of a range: threads must not meet in a huge page
     const int64_t range = std::max<int64_t>(1, kLeastFloats / view_.stride);
     const int64_t ranges = (feature_dim_ + range - 1) / range;
     run_parts(ranges, threads_, [&](int64_t i) { work(i * range, std::min(feature_dim_, (i + 1) * range)); });

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field
 
-from openfm.contract.checkpoints import Checkpoint, CheckpointFolder
+from openfm.contract.checkpoints import Checkpoint, CheckpointFolder, NamedArray
 from openfm.contract.hyperparameters import Hyperparameters
 from openfm.contract.job_log import JobLog
 from openfm.errors import ChannelError
@@ -120,14 +120,8 @@ class Checkpointing:
         place = trainer.step, state.epoch, state.batch
         if place == self._saved:
             return
-        trained = trainer.state()
-        meta = _Meta(hyperparameters=self._hyperparameters, step=trained.step, state=state)
-        arrays: dict[str, npt.NDArray[np.float32]] = {}
-        for part in _PARTS:
-            arrays |= _arrays(part, getattr(trained, part))
-        if best is not None:
-            arrays |= _arrays(_BEST, best)
-        path = self._folder.save(trained.step, Checkpoint(meta.model_dump(mode="json"), arrays))
+        meta = _Meta(hyperparameters=self._hyperparameters, step=trainer.step, state=state)
+        path = self._folder.save(trainer.step, meta.model_dump(mode="json"), _arrays(trainer, best))
         self._saved, self._saved_at = place, time.monotonic()
         self._log.debug(f"Saved a checkpoint to {path}")
 
@@ -158,9 +152,19 @@ class Checkpointing:
             )
 
 
-def _arrays(part: str, values: ByGroup) -> dict[str, npt.NDArray[np.float32]]:
-    arrays = (np.full(1, values[0], dtype=np.float32), values[1], values[2])
-    return {f"{group}.{part}": array for group, array in zip(_GROUPS, arrays, strict=True)}
+def _arrays(trainer: Trainer, best: ByGroup | None) -> Iterator[NamedArray]:
+    for part, (bias, linear, factors) in trainer.parts():
+        yield from _named(part, bias, linear, factors)
+    if best is not None:
+        yield from _named(_BEST, *best)
+
+
+def _named(
+    part: str, bias: float, linear: npt.NDArray[np.float32], factors: npt.NDArray[np.float32]
+) -> Iterator[NamedArray]:
+    arrays = np.full(1, bias, dtype=np.float32), linear, factors
+    for group, array in zip(_GROUPS, arrays, strict=True):
+        yield f"{group}.{part}", array
 
 
 def _by_group(part: str, arrays: Mapping[str, npt.NDArray[np.float32]], shape: tuple[int, int]) -> ByGroup:

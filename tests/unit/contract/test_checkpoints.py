@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from openfm.contract.checkpoints import Checkpoint, CheckpointFolder, checkpoint_folder
+from openfm.contract.checkpoints import CheckpointFolder, checkpoint_folder
 from openfm.contract.paths import ContractPaths
 from openfm.errors import ChannelError
 
@@ -17,7 +17,7 @@ def names(folder):
 
 
 def save(folder, step):
-    return folder.save(step, Checkpoint({"step": step}, ARRAYS))
+    return folder.save(step, {"step": step}, ARRAYS.items())
 
 
 def test_what_is_saved_is_read(tmp_path):
