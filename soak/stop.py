@@ -49,7 +49,7 @@ def stop_at(base: Path, line: str) -> tuple[float, int]:
 
 
 def write_seconds(folder: Path, size: int) -> float:
-    """What the disk takes for so many bytes, written and flushed. The file stays: its memory is not the job's to reuse."""
+    """What the disk takes for so many bytes. The file stays, so that its memory is not the next job's to reuse."""
     block = np.random.default_rng(0).bytes(2**24)
     begin = time.monotonic()
     with (folder / "probe").open("wb") as file:
@@ -82,7 +82,7 @@ def main() -> None:
             seconds, size = stop_at(base, line)
             writing = write_seconds(base, size)
             late |= seconds > GRACE + writing
-            print(f"{line:32} stopped in {seconds:5.1f} s; wrote {size / 1e9:.2f} GB: {writing:.1f} s of the disk alone")
+            print(f"{line:32} stopped in {seconds:.1f} s; wrote {size / 1e9:.2f} GB: {writing:.1f} s of the disk alone")
     sys.exit(late)
 
 
