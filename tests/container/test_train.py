@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -99,9 +100,11 @@ def test_sigterm_leaves_a_model_of_the_epochs_done(job: Path) -> None:
     assert openfm.load_model(job / "model").feature_dim == 100
 
 
-def test_sigterm_at_once_is_not_lost(job: Path) -> None:
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.3, 0.6])
+def test_sigterm_is_not_lost_while_it_starts(job: Path, delay: float) -> None:
     set_hyperparameters(job, epochs="10000000")
     with start_image("train", options=[mount(job)]) as container:
+        time.sleep(delay)
         seconds, code = container.stop()
         assert (code, seconds < 10) == (0, True), container.logs()
 
