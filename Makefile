@@ -12,6 +12,7 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 MXNET   := .cache/mxnet
 SDK     := .cache/sdk
+OLDEST  := .cache/oldest
 NATIVE  := pyproject.toml CMakeLists.txt $(wildcard src/openfm/native/*.cpp src/openfm/native/*.hpp)
 
 # The first of the commands $(1) that is a Python this package runs on, else the first of them.
@@ -22,7 +23,7 @@ first-python = $(shell for python in $(1); do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo demo-docker test lint soak bench wheel image sdk-environments mxnet clean
+.PHONY: help install demo demo-docker test test-oldest lint soak bench wheel image sdk-environments mxnet clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,6 +38,9 @@ demo-docker: $(VENV)/openfm.stamp image ## the same with the image
 
 test: lint mxnet ## lint, types, and all tests but those that need Docker
 	$(BIN)/python -m pytest -m "not docker and not sdk $$(test -e $(MXNET)/stamp || echo and not mxnet)" $(PYTEST_FLAGS)
+
+test-oldest: $(OLDEST)/stamp ## the unit tests with the oldest versions of what openfm builds on
+	$(OLDEST)/bin/python -m pytest tests/unit $(PYTEST_FLAGS)
 
 lint: $(VENV)/tools.stamp ## ruff and mypy
 	$(BIN)/ruff check
@@ -61,9 +65,11 @@ image: ## the Docker image
 	$(DOCKER) build $(DOCKER_BUILD_FLAGS) --tag $(IMAGE) .
 
 clean: ## remove what make made; downloaded data sets stay in .cache
-	rm -rf $(VENV) $(MXNET) $(SDK) build dist demo
+	rm -rf $(VENV) $(MXNET) $(SDK) $(OLDEST) build dist demo
 
-# The virtual environments. A stamp is newer than all that went into its part.
+# The virtual environments. A stamp is newer than all that went into its part; those of an environment that is gone (or
+# whose Python is) go too, before make looks at them.
+$(shell test -x $(BIN)/python || rm -f $(VENV)/*.stamp)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -82,6 +88,18 @@ $(VENV)/openfm.stamp: $(NATIVE) | $(VENV)/build.stamp
 
 $(VENV)/tools.stamp: pyproject.toml $(VENV)/openfm.stamp
 	$(BIN)/python -m pip install --quiet --group test --group lint --group wheel
+	@touch $@
+
+# The oldest Python and the oldest versions of the dependencies.
+$(OLDEST)/stamp: tests/oldest.txt $(NATIVE) | $(VENV)/openfm.stamp
+	@python=$$($(BIN)/python tests/support/interpreters.py 3.11) || { \
+	    echo "the oldest versions need Python 3.11, on PATH or under pyenv" >&2; exit 1; }; \
+	set -ex; \
+	$$python -m venv --clear $(OLDEST); \
+	$(OLDEST)/bin/python -m pip install --quiet "pip>=25.1"; \
+	$(OLDEST)/bin/python -m pip install --quiet --constraint tests/oldest.txt --group build --group test; \
+	$(OLDEST)/bin/python -m pip install --quiet --constraint tests/oldest.txt --no-build-isolation \
+	    --config-settings=build-dir=build/oldest --editable ".[serve]"
 	@touch $@
 
 # The oracle of the artifact's tests: the MXNet that Amazon's container was built on, which runs on old Pythons only.

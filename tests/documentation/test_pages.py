@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ def test_links_lead_somewhere(document: Path) -> None:
     folder = (REPOSITORY / document).parent
     for target in LINK.findall((REPOSITORY / document).read_text(encoding="utf-8")):
         assert (folder / target).exists(), target
+
+
+def test_oldest_versions_are_the_declared_ones() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = dict(line.split(">=") for line in project["dependencies"] + project["optional-dependencies"]["serve"])
+    pinned = dict(re.findall(r"^([\w-]+)==(.+)$", (REPOSITORY / "tests/oldest.txt").read_text(), re.MULTILINE))
+    assert pinned.keys() == declared.keys()
+    assert {name for name, oldest in declared.items() if not f"{pinned[name]}.".startswith(f"{oldest}.")} == set()
 
 
 def test_map_of_the_code_names_every_package() -> None:

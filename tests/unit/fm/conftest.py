@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix, random_array
+from scipy.sparse import csr_matrix, random
 
 from openfm.fm.initializers import Initializer
 from openfm.fm.model import PredictorType
@@ -39,7 +39,7 @@ def make_settings() -> Callable[..., TrainingSettings]:
 def data() -> tuple[csr_matrix, np.ndarray]:
     """107 rows, some of them empty, one feature that never occurs; labels 0 and 1."""
     rng = np.random.default_rng(5)
-    matrix = csr_matrix(random_array((107, DIM), density=0.15, rng=rng), dtype=np.float32)
+    matrix = csr_matrix(random(107, DIM, density=0.15, random_state=rng), dtype=np.float32)
     matrix.data[:] = rng.normal(0, 1, matrix.nnz)
     matrix = matrix.tolil()
     matrix[:, 11] = 0

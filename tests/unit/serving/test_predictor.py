@@ -32,7 +32,7 @@ def test_regressor_scores_without_labels(regressor: FactorizationMachine) -> Non
 def test_classifier_scores_probabilities_and_labels(classifier: FactorizationMachine) -> None:
     predictions = Predictor(classifier).predict(rows_of([0, 0, 0], [0, 2, 0]))
 
-    np.testing.assert_allclose(predictions.scores, 1 / (1 + np.exp([-0.25, 1.75])), rtol=2e-6, strict=False)
+    np.testing.assert_allclose(predictions.scores, 1 / (1 + np.exp([-0.25, 1.75])), rtol=2e-6)
     assert predictions.predicted_labels is not None
     assert predictions.predicted_labels.tolist() == [1.0, 0.0]
     assert predictions.predicted_labels.dtype == np.float32
