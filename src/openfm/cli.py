@@ -28,8 +28,9 @@ def main() -> None:
 def train() -> None:
     """Train the job under /opt/ml, or under the folder that SAGEMAKER_BASE_DIR names.
 
-    It reads input/config/hyperparameters.json and the channels input/data/train and
-    input/data/test (optional), and writes model/model_algo-1. Exit codes: 0 done or stopped on
+    It reads input/config/hyperparameters.json and the channel input/data/train, and writes
+    model/model_algo-1. Optional: the channels test, validation (for early stopping) and model (to
+    start from), and the folder checkpoints (to go on from). Exit codes: 0 done or stopped on
     request, 1 an error inside openfm, 2 an error in the job, 3 an error of the machine; in
     output/failure stands why.
 

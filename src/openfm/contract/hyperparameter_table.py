@@ -148,7 +148,7 @@ class HyperparameterTable(BaseModel):
     factors_init_method: Annotated[InitMethod, _METHOD] = _method("the factors")
     factors_init_sigma: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _sigma("the factors", "0.001")
     batch_metrics_publish_interval: Annotated[int, _POSITIVE, _UNDOCUMENTED] = _field(
-        "Metrics of a batch are logged for batch 0 of each epoch and every so many batches.",
+        "The metrics of an epoch so far are logged at its batch 0 and every so many batches.",
         default="500",
     )
 

@@ -90,7 +90,7 @@ class JobLog:
         batch: int | None = None,
         channel: str = "train",
     ) -> None:
-        """A quality metric of a batch, of an epoch (no ``batch``) or of the whole job (neither).
+        """A quality metric of an epoch up to a batch, of an epoch (no ``batch``) or of the whole job (neither).
 
         Args:
             name: such as ``rmse``.
