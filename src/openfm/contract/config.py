@@ -13,33 +13,16 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from openfm.contract.channel_table import CHANNELS, CONTENT_TYPES, MODEL, TEST, TRAIN, VALIDATION
+from openfm.contract.channel_table import CHANNELS, CONTENT_TYPES, MODEL
 from openfm.errors import ChannelError, CustomerError
 
 __all__ = [
-    "CONTENT_TYPES",
-    "MODEL_CHANNELS",
-    "TEST_CHANNELS",
-    "TRAIN_CHANNELS",
-    "VALIDATION_CHANNELS",
     "ChannelConfig",
     "InputDataConfig",
     "ResourceConfig",
     "read_hyperparameters",
     "read_json_object",
 ]
-
-TRAIN_CHANNELS = TRAIN.names
-"""Names of the channel to train on; ``training`` is the SageMaker SDK's default name."""
-
-TEST_CHANNELS = TEST.names
-"""Names of the channel that is scored once, at the end."""
-
-VALIDATION_CHANNELS = VALIDATION.names
-"""Names of the channel that early stopping watches; without a test channel it is also scored at the end."""
-
-MODEL_CHANNELS = MODEL.names
-"""Names of the channel that holds the model to start from; the name that the SageMaker SDK gives to ``model_uri``."""
 
 DEFAULT_HOST = "algo-1"
 
