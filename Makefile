@@ -44,6 +44,7 @@ test-oldest: $(OLDEST)/stamp ## the unit tests with the oldest versions of what 
 
 lint: $(VENV)/tools.stamp ## ruff and mypy
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
 bench: $(VENV)/tools.stamp ## the benchmarks
@@ -55,6 +56,7 @@ soak: $(VENV)/tools.stamp ## the long campaigns of soak/, about an hour
 	$(BIN)/python -m soak.resume
 	$(BIN)/python -m soak.multi_model
 	$(BIN)/python -m soak.load
+	$(BIN)/python -m soak.stop
 
 wheel: $(VENV)/tools.stamp ## a manylinux wheel for this Python, in dist/
 	rm -rf build/wheel dist

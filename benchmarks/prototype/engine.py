@@ -37,9 +37,7 @@ def build() -> ctypes.CDLL:
 class Prototype:
     """The prototype on one data set. Its index is built here, as the product's is."""
 
-    def __init__(
-        self, rows: csr_matrix, labels: npt.NDArray[np.float32], k: int, batch_size: int
-    ) -> None:
+    def __init__(self, rows: csr_matrix, labels: npt.NDArray[np.float32], k: int, batch_size: int) -> None:
         self._library = build()
         n, d = rows.shape
         self._vectors = {1: 1, 2: 2, 3: 4, 4: 4}.get(-(-k // 8), 8)
@@ -53,9 +51,7 @@ class Prototype:
         factors = np.random.default_rng(0).normal(0, 0.001, (d, k)).astype(np.float32)
         self._table.reshape(d, stride)[:, :k] = factors
         self._table.reshape(d, stride)[:, self._vectors * 8 + 3] = np.square(factors).sum(axis=1)
-        self._hyperparameters = _Hyperparameters(
-            1e-4, 1e-3, 1e-1, 1e-5, 1e-3, 1e-2, 0.9, 0.999, 1e-8, 0, 0.0, 0.0, 0.0
-        )
+        self._hyperparameters = _Hyperparameters(1e-4, 1e-3, 1e-1, 1e-5, 1e-3, 1e-2, 0.9, 0.999, 1e-8, 0, 0.0, 0.0, 0.0)
         self._row_sums = _aligned(batch_size * self._vectors * 8)
         self._gradients = _aligned(batch_size)
         self._build_index(n, d, batch_size, rows.nnz)

@@ -83,9 +83,7 @@ def test_dense_and_sparse_instances_in_one_request(
     assert post(server, body, JSON) == pytest.approx(expected, rel=1e-6)
 
 
-def test_chunked_body_without_accept(
-    server: Container, request_body: bytes, expected: np.ndarray
-) -> None:
+def test_chunked_body_without_accept(server: Container, request_body: bytes, expected: np.ndarray) -> None:
     chunks = iter([request_body[:100], request_body[100:]])
     answer = server.request("/invocations", chunks, JSON)
     scores = [prediction["score"] for prediction in answer.json()["predictions"]]
@@ -93,9 +91,7 @@ def test_chunked_body_without_accept(
 
 
 @pytest.mark.parametrize("accept", [JSON, JSON_LINES])
-def test_json_lines(
-    server: Container, request_body: bytes, expected: np.ndarray, accept: str
-) -> None:
+def test_json_lines(server: Container, request_body: bytes, expected: np.ndarray, accept: str) -> None:
     instances = json.loads(request_body)["instances"]
     body = "\n".join(json.dumps(instance) for instance in instances).encode()
     assert post(server, body, JSON_LINES, accept) == pytest.approx(expected, rel=1e-6)
@@ -179,9 +175,7 @@ assert "openfm_rows_scored_total 20.0" in ask("/metrics")
         docker("rm", "--force", "--volumes", container.id)
 
 
-def test_any_user_and_read_only_root(
-    trained_job: Path, request_body: bytes, expected: np.ndarray
-) -> None:
+def test_any_user_and_read_only_root(trained_job: Path, request_body: bytes, expected: np.ndarray) -> None:
     options = [mount(trained_job, mode="ro"), "--user=1234:1234", "--read-only", "--tmpfs=/tmp"]
     with start_image("serve", options=options) as container:
         container.wait_until_ready()

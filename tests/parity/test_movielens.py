@@ -63,9 +63,7 @@ def test_all_epochs_are_the_references(job, movielens):
 def test_params_do_not_change_from_run_to_run_or_with_threads(job, tmp_path, movielens):
     base, _ = job
     for threads in ("1", "2"):
-        again = make_job(
-            tmp_path / threads, GOLDEN["hyperparameters"], (movielens.X_train, movielens.y_train)
-        )
+        again = make_job(tmp_path / threads, GOLDEN["hyperparameters"], (movielens.X_train, movielens.y_train))
         assert run_job(again, OPENFM_NUM_THREADS=threads).returncode == 0
         model = again / "model" / "model_algo-1"
         assert model.read_bytes() == (base / "model" / "model_algo-1").read_bytes()

@@ -36,9 +36,7 @@ def docker(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout)
 
 
-def run_image(
-    *command: str, options: Sequence[str] = (), timeout: float = 120
-) -> subprocess.CompletedProcess[str]:
+def run_image(*command: str, options: Sequence[str] = (), timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """``docker run --rm OPTIONS IMAGE COMMAND`` to its end."""
     return docker("run", "--rm", *options, IMAGE, *command, timeout=timeout)
 
@@ -85,9 +83,7 @@ class Container:
         seconds = time.monotonic() - started
         return seconds, int(docker("inspect", "--format", "{{.State.ExitCode}}", self.id).stdout)
 
-    def request(
-        self, path: str, body: Body = None, content_type: str = "", accept: str = ""
-    ) -> Answer:
+    def request(self, path: str, body: Body = None, content_type: str = "", accept: str = "") -> Answer:
         """GET ``path``, or POST ``body`` to it."""
         return http_request(f"{self._address()}{path}", body, content_type, accept)
 
@@ -114,9 +110,7 @@ class Container:
 def http_request(url: str, body: Body = None, content_type: str = "", accept: str = "") -> Answer:
     """GET ``url``, or POST ``body`` to it; an error status is an answer too."""
     headers = {"Content-Type": content_type, "Accept": accept}
-    request = urllib.request.Request(
-        url, data=body, headers={name: value for name, value in headers.items() if value}
-    )
+    request = urllib.request.Request(url, data=body, headers={name: value for name, value in headers.items() if value})
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return Answer(answer.status, answer.headers.get_content_type(), answer.read())
@@ -126,9 +120,7 @@ def http_request(url: str, body: Body = None, content_type: str = "", accept: st
 
 
 @contextmanager
-def start_image(
-    *command: str, options: Sequence[str] = (), port: int = 8080
-) -> Iterator[Container]:
+def start_image(*command: str, options: Sequence[str] = (), port: int = 8080) -> Iterator[Container]:
     """``docker run --detach`` with ``port`` mapped to a free one; removed at the end."""
     run = docker("run", "--detach", "--publish", f"127.0.0.1::{port}", *options, IMAGE, *command)
     assert run.returncode == 0, run.stderr

@@ -87,7 +87,7 @@ def read_model_file(
 
 
 def inspect_model_file(source: IO[bytes]) -> tuple[int, bytes]:
-    """How many bytes the members of a ``model_algo-1`` take unpacked, and its ``meta.json``: no more than these is read.
+    """How many bytes the members of a ``model_algo-1`` take unpacked, and its ``meta.json``; no more is read.
 
     Raises:
         ArtifactError: as :func:`read_model_file`.

@@ -71,9 +71,7 @@ class InputDataConfig(BaseModel):
         Raises:
             ChannelError: broken JSON, or a content type or input mode that is not supported.
         """
-        content = {
-            name: {} if value is None else value for name, value in read_json_object(path).items()
-        }
+        content = {name: {} if value is None else value for name, value in read_json_object(path).items()}
         config = _validated(cls, {"channels": content}, path)
         for name, channel in config.channels.items():
             declaration = _DECLARATIONS.get(name)
@@ -162,8 +160,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
         return {}
     except json.JSONDecodeError as error:
         raise ChannelError(
-            f"{path} is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}. "
-            f"Correct the file."
+            f"{path} is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}. Correct the file."
         ) from error
     except UnicodeDecodeError as error:
         raise ChannelError(

@@ -50,9 +50,7 @@ class Environment:
     pipe_timeout: float = DEFAULT_PIPE_TIMEOUT
 
     @classmethod
-    def read(
-        cls, environ: Mapping[str, str], *, cpus: Callable[[], int] | None = None
-    ) -> Environment:
+    def read(cls, environ: Mapping[str, str], *, cpus: Callable[[], int] | None = None) -> Environment:
         """Read the variables.
 
         Args:
@@ -65,8 +63,7 @@ class Environment:
         return cls(
             strict=_flag(environ, "OPENFM_STRICT"),
             num_threads=_threads(environ, "OPENFM_NUM_THREADS") or (cpus or available_cpus)(),
-            checkpoint_seconds=_seconds(environ, "OPENFM_CHECKPOINT_SECONDS")
-            or DEFAULT_CHECKPOINT_SECONDS,
+            checkpoint_seconds=_seconds(environ, "OPENFM_CHECKPOINT_SECONDS") or DEFAULT_CHECKPOINT_SECONDS,
             pipe_timeout=_seconds(environ, "OPENFM_PIPE_TIMEOUT") or DEFAULT_PIPE_TIMEOUT,
         )
 
@@ -99,8 +96,7 @@ def _flag(environ: Mapping[str, str], key: str) -> bool:
     if value in ("", "0", "false"):
         return False
     raise CustomerError(
-        f"The environment variable {key} is '{environ[key]}', but it takes 1 or 0. Set it to 1, or "
-        f"leave it unset."
+        f"The environment variable {key} is '{environ[key]}', but it takes 1 or 0. Set it to 1, or leave it unset."
     )
 
 

@@ -70,9 +70,7 @@ def write_failure(paths: ContractPaths, error: OpenFMError) -> None:
         paths.output.mkdir(exist_ok=True)
         _write_atomically(paths.failure, _failure_text(error))
     except OSError as problem:
-        print(
-            f"openfm: cannot write {paths.failure}: {problem.strerror or problem}", file=sys.stderr
-        )
+        print(f"openfm: cannot write {paths.failure}: {problem.strerror or problem}", file=sys.stderr)
 
 
 def _failure_text(error: OpenFMError) -> bytes:

@@ -15,9 +15,7 @@ _SHOWN = 100
 """A longer value is shortened in a message."""
 
 
-def describe_mistakes(
-    error: ValidationError | None, unknown: Sequence[str], known: Collection[str]
-) -> str:
+def describe_mistakes(error: ValidationError | None, unknown: Sequence[str], known: Collection[str]) -> str:
     """All mistakes of a job in one message: what is missing, what is unknown, what has a wrong
     value.
 
@@ -30,10 +28,7 @@ def describe_mistakes(
     missing = [str(detail["loc"][0]) for detail in details if detail["type"] == "missing"]
     sentences = []
     if missing:
-        sentences.append(
-            f"No value(s) were specified for {_quoted(missing)} which are required "
-            f"hyperparameter(s)"
-        )
+        sentences.append(f"No value(s) were specified for {_quoted(missing)} which are required hyperparameter(s)")
     if unknown:
         sentences.append(_unknown(unknown, known))
     sentences.extend(

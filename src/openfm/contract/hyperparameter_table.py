@@ -117,16 +117,15 @@ class HyperparameterTable(BaseModel):
         "Number of factors of each feature; 64 is a good start."
     )
     predictor_type: Annotated[PredictorType, Choice(tuple(PredictorType))] = _required(
-        "'binary_classifier' learns labels 0 and 1 and predicts a probability, 'regressor' learns "
-        "any number."
+        "'binary_classifier' learns labels 0 and 1 and predicts a probability, 'regressor' learns any number."
     )
 
     epochs: Annotated[int, _POSITIVE, Traits(tunable=True, recommended=Range(1, 1000))] = _field(
         "Number of passes over the training data.", default=1
     )
-    mini_batch_size: Annotated[
-        int, _POSITIVE, Traits(tunable=True, recommended=Range(100, 10_000))
-    ] = _field("Number of records of one step of the optimiser.", default="1000")
+    mini_batch_size: Annotated[int, _POSITIVE, Traits(tunable=True, recommended=Range(100, 10_000))] = _field(
+        "Number of records of one step of the optimiser.", default="1000"
+    )
     use_bias: Annotated[bool, Flag(), _UNDOCUMENTED] = _field(
         "Whether the model has a bias; without, it is 0.", default="true"
     )
@@ -142,9 +141,7 @@ class HyperparameterTable(BaseModel):
     bias_init_method: Annotated[InitMethod, _METHOD] = _method("the bias")
     bias_init_sigma: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _sigma("the bias", "0.01")
     linear_init_method: Annotated[InitMethod, _METHOD] = _method("the linear weights")
-    linear_init_sigma: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _sigma(
-        "the linear weights", "0.01"
-    )
+    linear_init_sigma: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _sigma("the linear weights", "0.01")
     factors_init_method: Annotated[InitMethod, _METHOD] = _method("the factors")
     factors_init_sigma: Annotated[float, _NOT_NEGATIVE, _SEARCHED] = _sigma("the factors", "0.001")
     batch_metrics_publish_interval: Annotated[int, _POSITIVE, _UNDOCUMENTED] = _field(
@@ -206,23 +203,17 @@ class HyperparameterTable(BaseModel):
     )
     bias_init_scale: Annotated[float | None, _NOT_NEGATIVE, _SEARCHED] = _scale("the bias")
     bias_init_value: Annotated[float | None, _ANY_NUMBER, _SEARCHED] = _value("the bias")
-    linear_init_scale: Annotated[float | None, _NOT_NEGATIVE, _SEARCHED] = _scale(
-        "the linear weights"
-    )
-    linear_init_value: Annotated[float | None, _ANY_NUMBER, _SEARCHED] = _value(
-        "the linear weights"
-    )
+    linear_init_scale: Annotated[float | None, _NOT_NEGATIVE, _SEARCHED] = _scale("the linear weights")
+    linear_init_value: Annotated[float | None, _ANY_NUMBER, _SEARCHED] = _value("the linear weights")
     factors_init_scale: Annotated[float | None, _NOT_NEGATIVE, _SEARCHED] = _scale("the factors")
     factors_init_value: Annotated[float | None, _ANY_NUMBER, _SEARCHED] = _value("the factors")
 
     seed: Annotated[int, Integer(minimum=0), _OURS] = _field(
-        "Shifts the random streams of initial values and shuffling; 0 gives the initial values of "
-        "Amazon's container.",
+        "Shifts the random streams of initial values and shuffling; 0 gives the initial values of Amazon's container.",
         default=0,
     )
     shuffle: Annotated[bool, Flag(), _OURS] = _field(
-        "Whether each epoch takes the records in a new random order. Amazon's container never "
-        "shuffles.",
+        "Whether each epoch takes the records in a new random order. Amazon's container never shuffles.",
         default="false",
     )
     dense_network: Annotated[DenseNetwork, Choice(tuple(DenseNetwork)), _OURS] = _field(

@@ -63,9 +63,7 @@ class Hyperparameters(HyperparameterTable):
         known = [d.name for d in DECLARATIONS if not (strict and d.traits.origin == "openfm")]
         provided = {name: _decode(raw[name]) for name in sorted(raw) if not _is_platforms(name)}
         unknown = [name for name in provided if name not in known]
-        given = {
-            name: value for name, value in provided.items() if name in known and value is not None
-        }
+        given = {name: value for name, value in provided.items() if name in known and value is not None}
         try:
             parsed = cls.model_validate(given)
         except ValidationError as error:
@@ -96,9 +94,7 @@ class Hyperparameters(HyperparameterTable):
 
     def training_settings(self) -> TrainingSettings:
         """What the documented (sparse) network trains with."""
-        return self._settings(
-            bias=self._group("bias"), linear=self._group("linear"), factors=self._group("factors")
-        )
+        return self._settings(bias=self._group("bias"), linear=self._group("linear"), factors=self._group("factors"))
 
     def amazon_dense_settings(self) -> TrainingSettings:
         """What Amazon's own network for dense records trains with, as far as it is known.
@@ -110,15 +106,9 @@ class Hyperparameters(HyperparameterTable):
         """
         rate, decay = self.learning_rate, self.weight_decay
         return self._settings(
-            bias=GroupSettings(
-                learning_rate=rate, weight_decay=0.0, initializer=Initializer("constant", 0.0)
-            ),
-            linear=GroupSettings(
-                learning_rate=rate, weight_decay=decay, initializer=Initializer("uniform", 0.01)
-            ),
-            factors=GroupSettings(
-                learning_rate=rate, weight_decay=0.0, initializer=Initializer("normal", 0.01)
-            ),
+            bias=GroupSettings(learning_rate=rate, weight_decay=0.0, initializer=Initializer("constant", 0.0)),
+            linear=GroupSettings(learning_rate=rate, weight_decay=decay, initializer=Initializer("uniform", 0.01)),
+            factors=GroupSettings(learning_rate=rate, weight_decay=0.0, initializer=Initializer("normal", 0.01)),
             lazy_update=False,
             factors_transposed=True,
         )
@@ -138,13 +128,9 @@ class Hyperparameters(HyperparameterTable):
                 "'uniform' makes use of all."
             )
         if self.clip_gradient is not None and self.clip_gradient < 0:
-            remarks.append(
-                f"clip_gradient {self.clip_gradient!r} is negative: gradients are not clipped."
-            )
+            remarks.append(f"clip_gradient {self.clip_gradient!r} is negative: gradients are not clipped.")
         if "early_stopping_tolerance" in self._given and self.early_stopping_patience is None:
-            remarks.append(
-                "early_stopping_tolerance has no effect: early_stopping_patience is not given."
-            )
+            remarks.append("early_stopping_tolerance has no effect: early_stopping_patience is not given.")
         return remarks
 
     def _settings(

@@ -105,9 +105,7 @@ class JobLog:
             place += f"epoch={epoch}, "
         if batch is not None:
             place += f"batch={batch} "
-        self._line(
-            "info", f"#quality_metric: {place}{channel} {name} <{direction}>={float(value)!r}"
-        )
+        self._line("info", f"#quality_metric: {place}{channel} {name} <{direction}>={float(value)!r}")
 
     def progress(self, percent: float) -> None:
         """How much of the epochs is done, in percent."""
@@ -120,8 +118,7 @@ class JobLog:
         """The training speed of an epoch."""
         self._line(
             "info",
-            f"#throughput_metric: host={self._host}, train "
-            f"throughput={float(records_per_second)!r} records/second",
+            f"#throughput_metric: host={self._host}, train throughput={float(records_per_second)!r} records/second",
         )
 
     def test_scores(self, scores: Iterable[tuple[str, float]]) -> None:
@@ -188,9 +185,7 @@ def _discard(stream: TextIO) -> None:
 
 def _printable(message: str) -> str:
     """One line without control characters: a file's name must not forge lines or colours."""
-    return _CONTROL_CHARACTERS.sub(
-        lambda match: " " if match[0] == "\t" else repr(match[0])[1:-1], message
-    )
+    return _CONTROL_CHARACTERS.sub(lambda match: " " if match[0] == "\t" else repr(match[0])[1:-1], message)
 
 
 def _summary(value: float | Sequence[float]) -> dict[str, float]:

@@ -123,15 +123,11 @@ class FactorizationMachine:
         Raises:
             ValueError: as :meth:`decision_function`.
         """
-        return self._run(
-            rows, threads, sigmoid=self._predictor_type is PredictorType.BINARY_CLASSIFIER
-        )
+        return self._run(rows, threads, sigmoid=self._predictor_type is PredictorType.BINARY_CLASSIFIER)
 
     def _run(self, rows: SparseRows, threads: int, *, sigmoid: bool) -> npt.NDArray[np.float32]:
         if rows.feature_dim != self.feature_dim:
-            raise ValueError(
-                f"rows are {rows.feature_dim} wide, but the model has feature_dim {self.feature_dim}"
-            )
+            raise ValueError(f"rows are {rows.feature_dim} wide, but the model has feature_dim {self.feature_dim}")
         return self._scorer.score(rows.indptr, rows.indices, rows.values, sigmoid, threads)
 
 

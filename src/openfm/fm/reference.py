@@ -78,9 +78,7 @@ class ReferenceTrainer:
         self._step += 1
         squares = x.multiply(x).tocsr()
         sums = x @ self.factors
-        pairs = np.float32(0.5) * (
-            np.square(sums).sum(axis=1) - squares @ np.square(self.factors).sum(axis=1)
-        )
+        pairs = np.float32(0.5) * (np.square(sums).sum(axis=1) - squares @ np.square(self.factors).sum(axis=1))
         score = (x @ self.linear)[:, 0] + self.bias[0] + pairs
         predictions: Array = score
         if self.settings.predictor_type is PredictorType.BINARY_CLASSIFIER:
@@ -104,18 +102,14 @@ class ReferenceTrainer:
         settings = self.settings
         rescale = 1.0 / settings.mini_batch_size if settings.rescale_grad is None else settings.rescale_grad
         mean, variance = self._moments[name]
-        rate = np.float32(
-            group.learning_rate * np.sqrt(1.0 - _BETA2**self._step) / (1.0 - _BETA1**self._step)
-        )
+        rate = np.float32(group.learning_rate * np.sqrt(1.0 - _BETA2**self._step) / (1.0 - _BETA1**self._step))
         beta1, beta2 = np.float32(_BETA1), np.float32(_BETA2)
         g = gradient[touched] * np.float32(rescale) + np.float32(group.weight_decay) * weight[touched]
         if settings.clip_gradient is not None:
             g = np.clip(g, np.float32(-settings.clip_gradient), np.float32(settings.clip_gradient))
         mean[touched] = beta1 * mean[touched] + (np.float32(1) - beta1) * g
         variance[touched] = beta2 * variance[touched] + (np.float32(1) - beta2) * g * g
-        weight[touched] -= (
-            rate * mean[touched] / (np.sqrt(variance[touched]) + np.float32(settings.epsilon))
-        )
+        weight[touched] -= rate * mean[touched] / (np.sqrt(variance[touched]) + np.float32(settings.epsilon))
 
 
 def _padded(rows: csr_matrix, labels: Array, size: int) -> tuple[csr_matrix, Array]:

@@ -82,9 +82,7 @@ class SparseRows:
         """The same rows as a SciPy CSR matrix of shape (rows, feature_dim), sharing memory."""
         from scipy.sparse import csr_matrix
 
-        matrix = csr_matrix(
-            (self.values, self.indices, self.indptr), shape=(len(self), self.feature_dim), copy=False
-        )
+        matrix = csr_matrix((self.values, self.indices, self.indptr), shape=(len(self), self.feature_dim), copy=False)
         matrix.has_sorted_indices = True
         matrix.has_canonical_format = True
         return matrix

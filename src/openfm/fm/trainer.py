@@ -87,9 +87,7 @@ class Trainer:
             threads,
             instruction_set,
         )
-        self._indexer = _core.BatchIndexer(
-            settings.feature_dim, settings.mini_batch_size, not settings.lazy_update
-        )
+        self._indexer = _core.BatchIndexer(settings.feature_dim, settings.mini_batch_size, not settings.lazy_update)
         machine = initial_machine(settings, threads=threads) if initial is None else initial
         self._native.set_parameters(machine.bias, machine.linear, machine.factors)
 

@@ -88,9 +88,7 @@ def run(paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest) -> 
     environment = Environment.read(environ)
     paths.require_job()
     resources = ResourceConfig.read(paths.resource_config)
-    hyperparameters = Hyperparameters.parse(
-        read_hyperparameters(paths.hyperparameters), strict=environment.strict
-    )
+    hyperparameters = Hyperparameters.parse(read_hyperparameters(paths.hyperparameters), strict=environment.strict)
     inputs = InputDataConfig.read(paths.input_data_config)
     log = JobLog(resources.current_host, level=hyperparameters.log_level)
     log.configuration(hyperparameters, paths.hyperparameters)
@@ -145,9 +143,7 @@ def run(paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest) -> 
         # FIFOs go on from where early stopping left them: each is read once.
         test = validation if validation is not None and channels.scored == watched else reader(channels.scored)
         _score(machine, test, log, threads=threads)
-    log.metrics(
-        {"setuptime": setup, "totaltime": _milliseconds(begin)}, start=begin, end=time.time()
-    )
+    log.metrics({"setuptime": setup, "totaltime": _milliseconds(begin)}, start=begin, end=time.time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +196,7 @@ def _checkpointing(
         log.info("Checkpoint loading and saving are disabled.")
         return None
     log.info(f"Checkpoints are kept in {folder}.")
-    return Checkpointing(
-        CheckpointFolder(folder), hyperparameters, log, seconds=environment.checkpoint_seconds
-    )
+    return Checkpointing(CheckpointFolder(folder), hyperparameters, log, seconds=environment.checkpoint_seconds)
 
 
 def _make_writable(folder: Path) -> None:
@@ -213,8 +207,7 @@ def _make_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise PlatformError(
-            f"The model cannot be written to {folder}: {error.strerror}. Mount a folder there that "
-            "openfm may write to."
+            f"The model cannot be written to {folder}: {error.strerror}. Mount a folder there that openfm may write to."
         ) from error
 
 
@@ -226,9 +219,7 @@ def _save_last_checkpoint(loop: EpochLoop, log: JobLog) -> None:
         log.warning(error.message)
 
 
-def _save(
-    machine: FactorizationMachine, hyperparameters: Hyperparameters, paths: ContractPaths, log: JobLog
-) -> None:
+def _save(machine: FactorizationMachine, hyperparameters: Hyperparameters, paths: ContractPaths, log: JobLog) -> None:
     begin = time.time()
     path = paths.model / MODEL_NAME
     save_model(Model(machine, hyperparameters.final_configuration()), path)

@@ -199,8 +199,6 @@ def test_more_than_one_host_is_refused(path: Path) -> None:
         ({"hosts": [""]}, "hosts.0"),
     ],
 )
-def test_a_host_that_is_no_name_is_refused(
-    path: Path, content: dict[str, object], place: str
-) -> None:
+def test_a_host_that_is_no_name_is_refused(path: Path, content: dict[str, object], place: str) -> None:
     with pytest.raises(ChannelError, match=f"wrong kind of value at {place}: "):
         resources(path, **content)

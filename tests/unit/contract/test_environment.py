@@ -22,17 +22,13 @@ def test_strict(value: str, strict: bool) -> None:
     assert Environment.read({"OPENFM_STRICT": value}).strict is strict
 
 
-@pytest.mark.parametrize(
-    ("value", "threads"), [("1", 1), ("12", 12), ("1024", 1024), ("", 7), ("auto", 7), (" 3 ", 3)]
-)
+@pytest.mark.parametrize(("value", "threads"), [("1", 1), ("12", 12), ("1024", 1024), ("", 7), ("auto", 7), (" 3 ", 3)])
 def test_num_threads(value: str, threads: int) -> None:
     environ = {"OPENFM_NUM_THREADS": value}
     assert Environment.read(environ, cpus=lambda: 7).num_threads == threads
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"), [("", 60.0), ("1", 1.0), ("0.25", 0.25), (" 3600 ", 3600.0)]
-)
+@pytest.mark.parametrize(("value", "seconds"), [("", 60.0), ("1", 1.0), ("0.25", 0.25), (" 3600 ", 3600.0)])
 def test_checkpoint_seconds(value: str, seconds: float) -> None:
     assert Environment.read({"OPENFM_CHECKPOINT_SECONDS": value}).checkpoint_seconds == seconds
 
@@ -105,9 +101,7 @@ V1 = "12:cpuset:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/a
         ),
     ],
 )
-def test_quotas_of_cgroups(
-    tmp_path: Path, process: str, files: dict[str, str], expected: int
-) -> None:
+def test_quotas_of_cgroups(tmp_path: Path, process: str, files: dict[str, str], expected: int) -> None:
     assert cpus(tmp_path, process, files) == expected
 
 

@@ -120,9 +120,7 @@ def test_a_bug_shows_its_innermost_frames(paths: ContractPaths) -> None:
 
 @pytest.mark.parametrize("character", ["x", "é", "漢", "🙂", "\udcff"])
 @pytest.mark.parametrize("kind", [DataError, AlgorithmError])
-def test_a_long_cause_is_cut_within_the_limit(
-    paths: ContractPaths, character: str, kind: type[OpenFMError]
-) -> None:
+def test_a_long_cause_is_cut_within_the_limit(paths: ContractPaths, character: str, kind: type[OpenFMError]) -> None:
     error = raised(kind(character * 5000))
     assert isinstance(error, OpenFMError)
     write_failure(paths, error)
@@ -146,15 +144,11 @@ def test_the_file_is_replaced_and_readable_by_all(paths: ContractPaths) -> None:
     assert [file.name for file in paths.output.iterdir()] == ["failure"]
 
 
-def test_no_tree_is_made_where_there_is_none(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_tree_is_made_where_there_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = ContractPaths(tmp_path / "nothing")
     write_failure(paths, DataError("bad"))
     assert not paths.base.exists()
-    assert capsys.readouterr().err == (
-        f"openfm: cannot write {paths.failure}: No such file or directory\n"
-    )
+    assert capsys.readouterr().err == (f"openfm: cannot write {paths.failure}: No such file or directory\n")
 
 
 def test_a_folder_in_the_files_place_leaves_nothing_behind(

@@ -42,9 +42,7 @@ def test_valid_file(path: Path) -> None:
     expected = json.loads(path.with_suffix(".expected.json").read_text())
     parsed = parse_file(path)
     assert {name: getattr(parsed, name) for name in expected["fields"]} == expected["fields"]
-    assert list(parsed.final_configuration().items()) == list(
-        expected["training_parameters"].items()
-    )
+    assert list(parsed.final_configuration().items()) == list(expected["training_parameters"].items())
 
 
 @pytest.mark.parametrize("path", cases("invalid"))
@@ -86,15 +84,9 @@ def test_settings_of_the_defaults() -> None:
         num_factors=2,
         mini_batch_size=1000,
         epochs=1,
-        bias=GroupSettings(
-            learning_rate=0.1, weight_decay=0.01, initializer=Initializer("normal", 0.01)
-        ),
-        linear=GroupSettings(
-            learning_rate=0.001, weight_decay=0.001, initializer=Initializer("normal", 0.01)
-        ),
-        factors=GroupSettings(
-            learning_rate=0.0001, weight_decay=0.00001, initializer=Initializer("normal", 0.001)
-        ),
+        bias=GroupSettings(learning_rate=0.1, weight_decay=0.01, initializer=Initializer("normal", 0.01)),
+        linear=GroupSettings(learning_rate=0.001, weight_decay=0.001, initializer=Initializer("normal", 0.01)),
+        factors=GroupSettings(learning_rate=0.0001, weight_decay=0.00001, initializer=Initializer("normal", 0.001)),
     )
 
 
@@ -155,9 +147,7 @@ def test_a_negative_clip_gradient_does_not_clip() -> None:
         ),
     ],
 )
-def test_an_init_method_without_its_parameter(
-    method: str, initializer: Initializer, remark: str
-) -> None:
+def test_an_init_method_without_its_parameter(method: str, initializer: Initializer, remark: str) -> None:
     parsed = parse(bias_init_method=method)
     assert parsed.training_settings().bias.initializer == initializer
     assert parsed.remarks() == [remark]
@@ -165,9 +155,7 @@ def test_an_init_method_without_its_parameter(
 
 def test_remarks_name_what_has_no_effect() -> None:
     assert parse().remarks() == []
-    assert parse(
-        _num_gpus="1", _use_full_symbolic="true", linear_init_scale="1", linear_init_value="2"
-    ).remarks() == [
+    assert parse(_num_gpus="1", _use_full_symbolic="true", linear_init_scale="1", linear_init_value="2").remarks() == [
         "Accepted, but without effect in openfm: _num_gpus, _use_full_symbolic.",
         "linear_init_scale has no effect: linear_init_method is 'normal'.",
         "linear_init_value has no effect: linear_init_method is 'normal'.",
@@ -216,9 +204,7 @@ def test_amazon_dense_settings_ignore_the_documented_rates() -> None:
         eps="0.01",
     )
     settings = parsed.amazon_dense_settings()
-    assert settings.bias == GroupSettings(
-        learning_rate=1.0, weight_decay=0.0, initializer=Initializer("constant", 0.0)
-    )
+    assert settings.bias == GroupSettings(learning_rate=1.0, weight_decay=0.0, initializer=Initializer("constant", 0.0))
     assert settings.linear == GroupSettings(
         learning_rate=1.0, weight_decay=1.0, initializer=Initializer("uniform", 0.01)
     )

@@ -199,9 +199,7 @@ def test_opening_lines(tmp_path: Path) -> None:
     hyperparameters = Hyperparameters.parse({**given, "sagemaker_program": "x", "seed": "1"})
     lines = written(lambda log: log.configuration(hyperparameters, tmp_path / "h.json"))
     default, provided, final = [PREFIX.fullmatch(line)[3] for line in lines]
-    source, _, defaults = default.removeprefix("Reading default configuration from ").partition(
-        ": "
-    )
+    source, _, defaults = default.removeprefix("Reading default configuration from ").partition(": ")
     assert Path(source).is_file()
     assert defaults.startswith("{'epochs': 1, 'mini_batch_size': '1000', 'use_bias': 'true', ")
     assert provided == (

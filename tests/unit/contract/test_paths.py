@@ -36,16 +36,12 @@ def test_the_tree_is_sagemakers() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("value", "base"), [("", "/opt/ml"), ("/tmp/ml", "/tmp/ml"), ("mine", "mine")]
-)
+@pytest.mark.parametrize(("value", "base"), [("", "/opt/ml"), ("/tmp/ml", "/tmp/ml"), ("mine", "mine")])
 def test_sagemaker_base_dir_moves_the_tree(value: str, base: str) -> None:
     assert ContractPaths.from_environ({"SAGEMAKER_BASE_DIR": value}).base == Path(base)
 
 
-@pytest.mark.parametrize(
-    "folders", [[], ["input"], ["input/data"], ["input/config", "input/data", "model"]]
-)
+@pytest.mark.parametrize("folders", [[], ["input"], ["input/data"], ["input/config", "input/data", "model"]])
 def test_a_tree_without_a_job_says_what_to_mount(tmp_path: Path, folders: list[str]) -> None:
     for folder in folders:
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)

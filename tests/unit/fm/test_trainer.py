@@ -145,9 +145,7 @@ def test_an_epsilon_of_zero_keeps_the_padding_of_the_factors_out(make_settings, 
 def test_training_goes_on_from_given_parameters(make_settings, data):
     settings = make_settings()
     rng = np.random.default_rng(1)
-    initial = FactorizationMachine(
-        0.5, rng.normal(0, 1, 37), rng.normal(0, 1, (37, 5)), settings.predictor_type
-    )
+    initial = FactorizationMachine(0.5, rng.normal(0, 1, 37), rng.normal(0, 1, (37, 5)), settings.predictor_type)
     assert parameters(Trainer(settings, initial=initial).machine()) == parameters(initial)
     assert train(settings, data, initial=initial)[0].bias != 0.5
 
@@ -188,13 +186,9 @@ def test_blocks_of_an_epoch_train_as_one(make_settings, data):
     assert parameters(trainer.machine()) == parameters(whole)
 
 
-@pytest.mark.parametrize(
-    ("group", "named"), [("bias", "bias_lr"), ("linear", "linear_lr"), ("factors", "factors_lr")]
-)
+@pytest.mark.parametrize(("group", "named"), [("bias", "bias_lr"), ("linear", "linear_lr"), ("factors", "factors_lr")])
 def test_divergence_names_epoch_batch_group_and_remedy(make_settings, data, group, named):
-    rates = GroupSettings(
-        learning_rate=1e38, weight_decay=0.0, initializer=Initializer("normal", 0.01)
-    )
+    rates = GroupSettings(learning_rate=1e38, weight_decay=0.0, initializer=Initializer("normal", 0.01))
     settings = make_settings(**{group: rates})
     with pytest.raises(TrainingDivergedError) as raised:
         train(settings, data, epochs=50)
