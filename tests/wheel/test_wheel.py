@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from support.documents import copy_repository
 from support.interpreters import find_interpreters
 
 pytestmark = pytest.mark.wheel
@@ -45,14 +47,10 @@ class Installation:
         run = self._run(*pip, "install", "--quiet", "--only-binary", ":all:", *requirements)
         assert run.returncode == 0, run.stdout + run.stderr
 
-    def _run(
-        self, *command: str | Path, cwd: Path | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def _run(self, *command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL"))}
         environ["PATH"] = str(self.bin)
-        return subprocess.run(
-            command, env=environ, cwd=cwd, capture_output=True, text=True, timeout=600
-        )
+        return subprocess.run(command, env=environ, cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +90,29 @@ def build_wheel(python: Path, sdist: Path, folder: Path) -> Path:
 def check(*command: str | Path) -> None:
     """Run a command that must succeed; the programs beside this Python are on its PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    run = subprocess.run(
-        command, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=600
-    )
+    run = subprocess.run(command, env=os.environ | {"PATH": path}, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_sdist_holds_no_stray_file(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    copy_repository(clone)
+    for stray in ("notes.txt", "model.tar.gz", "mine/records.pbr", "src/openfm/native/core.o", "src/openfm/x.pyc"):
+        (clone / stray).parent.mkdir(exist_ok=True)
+        (clone / stray).touch()
+    check(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, clone)
+    (path,) = tmp_path.glob("openfm-*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    source = {str(path.relative_to(ROOT)) for path in (ROOT / "src/openfm").rglob("*.[ch]pp")}
+    assert source <= names
+    assert {"pyproject.toml", "CMakeLists.txt", "LICENSE", "README.md", "src/openfm/py.typed"} <= names
+    assert {name for name in names if not name.startswith("src/openfm/")} == {
+        "pyproject.toml", "CMakeLists.txt", "LICENSE", "README.md", "PKG-INFO",
+    }  # fmt: skip
+    assert {Path(name).suffix for name in names - {"LICENSE", "PKG-INFO"}} == {
+        ".py", ".pyi", ".cpp", ".hpp", ".typed", ".txt", ".md", ".toml",
+    }  # fmt: skip
 
 
 def test_there_is_an_interpreter() -> None:
