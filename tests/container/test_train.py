@@ -86,9 +86,13 @@ def test_read_only_root(job: Path) -> None:
     assert (job / "model" / "model_algo-1").is_file()
 
 
-def test_without_network(job: Path) -> None:
-    run = run_image("train", options=[mount(job), "--network=none"])
+def test_with_nothing_but_its_own_folder(job: Path) -> None:
+    for path in (job, *job.rglob("*")):
+        os.chown(path, 1000, 1000)
+    confined = ["--read-only", "--tmpfs=/tmp", "--user=1000", "--cap-drop=ALL", "--network=none"]
+    run = run_image("train", options=[mount(job), *confined])
     assert run.returncode == 0, run.stdout + run.stderr
+    assert openfm.load_model(job / "model").feature_dim == 100
 
 
 def test_sigterm_leaves_a_model_of_the_epochs_done(job: Path) -> None:
