@@ -25,7 +25,6 @@ def test_labels(image: dict[str, Any]) -> None:
     labels = image["Config"]["Labels"]
     assert labels["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
     assert labels["com.amazonaws.sagemaker.capabilities.multi-models"] == "true"
-    assert "com.amazonaws.sagemaker.capabilities.multi-models" not in labels
     assert labels["org.opencontainers.image.title"] == "openfm"
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
 
@@ -87,6 +86,7 @@ def test_folders_below_opt_ml() -> None:
     assert run.stdout.split("\n")[:-1] == [
         "/opt/ml/input 777",
         "/opt/ml/model 777",
+        "/opt/ml/models 777",
         "/opt/ml/output 777",
     ]
 
