@@ -26,7 +26,8 @@ LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
       org.opencontainers.image.title="openfm" \
       org.opencontainers.image.description="Amazon SageMaker's Factorization Machines algorithm as an open, local container" \
       org.opencontainers.image.licenses="Apache-2.0"
-# Any user may write below /opt/ml, where multi-model endpoints have models. /opt/ml/checkpoints is not made: a job saves checkpoints when someone mounts it.
+# Any user may write below /opt/ml; models/ is where multi-model endpoints have theirs. /opt/ml/checkpoints is not made: a
+# job saves checkpoints when someone mounts it.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
