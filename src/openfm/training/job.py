@@ -84,66 +84,147 @@ def run(paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest) -> 
         OpenFMError: the job cannot be done; nothing half-written is left.
         OSError: the machine refuses to read or write.
     """
-    begin = time.time()
-    environment = Environment.read(environ)
-    paths.require_job()
-    resources = ResourceConfig.read(paths.resource_config)
-    hyperparameters = Hyperparameters.parse(read_hyperparameters(paths.hyperparameters), strict=environment.strict)
-    inputs = InputDataConfig.read(paths.input_data_config)
-    log = JobLog(resources.current_host, level=hyperparameters.log_level)
-    log.configuration(hyperparameters, paths.hyperparameters)
-    for remark in hyperparameters.remarks() + inputs.remarks():
-        log.info(remark)
-    channels = _Channels.find(paths, inputs.pipe_channels, hyperparameters)
-    _make_writable(paths.model)
-    paths.failure.unlink(missing_ok=True)  # of an earlier run in the same tree
+    _Job(paths, environ, stop).run()
 
-    def reader(channel: Channel) -> ChannelReader:
+
+class _Job:
+    """A job whose contract is read and found to be sound."""
+
+    def __init__(self, paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest) -> None:
+        self._begin = time.time()
+        self._paths = paths
+        self._stop = stop
+        self._environment = Environment.read(environ)
+        paths.require_job()
+        resources = ResourceConfig.read(paths.resource_config)
+        self._hyperparameters = Hyperparameters.parse(
+            read_hyperparameters(paths.hyperparameters), strict=self._environment.strict
+        )
+        inputs = InputDataConfig.read(paths.input_data_config)
+        self._log = JobLog(resources.current_host, level=self._hyperparameters.log_level)
+        self._log.configuration(self._hyperparameters, paths.hyperparameters)
+        for remark in self._hyperparameters.remarks() + inputs.remarks():
+            self._log.info(remark)
+        self._channels = _Channels.find(paths, inputs.pipe_channels, self._hyperparameters)
+        _make_writable(paths.model)
+        paths.failure.unlink(missing_ok=True)  # of an earlier run in the same tree
+
+    def run(self) -> None:
+        """Train, save, and score what is to be scored."""
+        checkpointing = self._checkpointing()
+        saved = None if checkpointing is None else checkpointing.find()
+        initial = self._initial_machine(saved)
+        if self._stop.requested and saved is None:
+            # Before the first mini-batch. What the trainer needs of memory and time beside these is not spent.
+            self._save(initial)
+            self._log.info(_STOPPED)
+            return
+        watched = self._channels.validation if self._hyperparameters.early_stopping_patience is not None else None
+        validation = None if watched is None else self._reader(watched)
+        loop = self._loop(initial, saved, validation, checkpointing)
+        self._log.metrics({"initialize.time": _milliseconds(self._begin)}, start=self._begin, end=time.time())
+        setup = _milliseconds(self._begin)
+        loop.run()
+        machine = loop.machine()
+        self._save(machine)
+        if self._stop.requested:
+            self._save_last_checkpoint(loop)
+            self._log.info(_STOPPED)
+        elif self._channels.scored is None:
+            self._log.info("Test data is not provided.")
+        elif validation is not None and self._channels.scored == watched:
+            self._score(machine, validation)  # FIFOs go on from where early stopping left them: each is read once
+        else:
+            self._score(machine, self._reader(self._channels.scored))
+        timings = {"setuptime": setup, "totaltime": _milliseconds(self._begin)}
+        self._log.metrics(timings, start=self._begin, end=time.time())
+
+    def _reader(self, channel: Channel) -> ChannelReader:
         return ChannelReader(
             channel,
-            feature_dim=hyperparameters.feature_dim,
-            stopping=lambda: stop.requested,
-            pipe_timeout=environment.pipe_timeout,
+            feature_dim=self._hyperparameters.feature_dim,
+            stopping=lambda: self._stop.requested,
+            pipe_timeout=self._environment.pipe_timeout,
         )
 
-    watched = channels.validation if hyperparameters.early_stopping_patience is not None else None
-    validation = None if watched is None else reader(watched)
-    threads = environment.num_threads
-    checkpointing = _checkpointing(paths, hyperparameters, environment, log)
-    saved = None if checkpointing is None else checkpointing.find()
-    initial = _initial_machine(hyperparameters, paths, saved, log, threads=threads)
-    if stop.requested and saved is None:
-        # Before the first mini-batch. What the trainer needs of memory and time beside these is not spent.
-        _save(initial, hyperparameters, paths, log)
-        log.info(_STOPPED)
-        return
-    loop = EpochLoop(
-        hyperparameters,
-        Trainer(hyperparameters.network_settings(), initial=initial, threads=threads),
-        reader(channels.train),
-        validation,
-        log=log,
-        stop=stop,
-        checkpointing=checkpointing,
-        saved=saved,
-        threads=threads,
-    )
-    log.metrics({"initialize.time": _milliseconds(begin)}, start=begin, end=time.time())
-    setup = _milliseconds(begin)
+    def _checkpointing(self) -> Checkpointing | None:
+        folder = checkpoint_folder(self._paths)
+        if folder is None:
+            self._log.info("Checkpoint loading and saving are disabled.")
+            return None
+        self._log.info(f"Checkpoints are kept in {folder}.")
+        return Checkpointing(
+            CheckpointFolder(folder), self._hyperparameters, self._log, seconds=self._environment.checkpoint_seconds
+        )
 
-    loop.run()
-    machine = loop.machine()
-    _save(machine, hyperparameters, paths, log)
-    if stop.requested:
-        _save_last_checkpoint(loop, log)
-        log.info(_STOPPED)
-    elif channels.scored is None:
-        log.info("Test data is not provided.")
-    else:
-        # FIFOs go on from where early stopping left them: each is read once.
-        test = validation if validation is not None and channels.scored == watched else reader(channels.scored)
-        _score(machine, test, log, threads=threads)
-    log.metrics({"setuptime": setup, "totaltime": _milliseconds(begin)}, start=begin, end=time.time())
+    def _initial_machine(self, saved: SavedJob | None) -> FactorizationMachine:
+        """What training starts from: a checkpoint, else the model in the channel ``model``, else drawn values."""
+        self._log.info(_NETWORKS[self._hyperparameters.dense_network])
+        settings, threads = self._hyperparameters.network_settings(), self._environment.num_threads
+        path = self._paths.data / MODEL.names[0]
+        if saved is not None:
+            return FactorizationMachine(*saved.trainer.parameters, settings.predictor_type)
+        if path.exists():
+            machine = machine_to_start_from(path, settings, threads=threads)
+            self._log.info(f"Training starts from the parameters of the model in {path}.")
+            return machine
+        return initial_machine(settings, threads=threads)
+
+    def _loop(
+        self,
+        initial: FactorizationMachine,
+        saved: SavedJob | None,
+        validation: ChannelReader | None,
+        checkpointing: Checkpointing | None,
+    ) -> EpochLoop:
+        threads = self._environment.num_threads
+        return EpochLoop(
+            self._hyperparameters,
+            Trainer(self._hyperparameters.network_settings(), initial=initial, threads=threads),
+            self._reader(self._channels.train),
+            validation,
+            log=self._log,
+            stop=self._stop,
+            checkpointing=checkpointing,
+            saved=saved,
+            threads=threads,
+        )
+
+    def _save(self, machine: FactorizationMachine) -> None:
+        begin = time.time()
+        path = self._paths.model / MODEL_NAME
+        save_model(Model(machine, self._hyperparameters.final_configuration()), path)
+        self._log.metrics({"finalize.time": _milliseconds(begin)}, start=begin, end=time.time())
+        self._log.info(f'Saved model to "{path}"')
+
+    def _save_last_checkpoint(self, loop: EpochLoop) -> None:
+        """The model is saved, and time may be short: a checkpoint that cannot be written is no failure any more."""
+        try:
+            loop.save_checkpoint()
+        except PlatformError as error:
+            self._log.warning(error.message)
+
+    def _score(self, machine: FactorizationMachine, reader: ChannelReader) -> None:
+        begin = time.time()
+        name = reader.channel.name
+        try:
+            metrics, records = score_channel(machine, reader, threads=self._environment.num_threads)
+        except ReadingStoppedError:
+            self._log.info(f"Stopped on request while channel '{name}' was scored: its metrics are left out.")
+            return
+        if not records:
+            self._log.warning(f"Channel '{name}' holds no records: nothing is scored.")
+            return
+        self._log.metrics(
+            {"Total Records Seen": records, "score.time": _milliseconds(begin)},
+            start=begin,
+            end=time.time(),
+            extra_dimensions={"Meta": "test_data_iter"},
+        )
+        values = metrics.values()
+        self._log.test_scores([(metric.name, metric.value) for metric in values])
+        for metric in values:
+            self._log.quality_metric(metric.name, metric.direction, metric.value, channel="test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,33 +253,6 @@ class _Channels:
         return cls(train, validation, find_channel(paths.data, TEST.names, pipes=pipes) or validation)
 
 
-def _initial_machine(
-    hyperparameters: Hyperparameters, paths: ContractPaths, saved: SavedJob | None, log: JobLog, *, threads: int
-) -> FactorizationMachine:
-    """What training starts from: a checkpoint, else the model in the channel ``model``, else drawn values."""
-    log.info(_NETWORKS[hyperparameters.dense_network])
-    settings = hyperparameters.network_settings()
-    path = paths.data / MODEL.names[0]
-    if saved is not None:
-        return FactorizationMachine(*saved.trainer.parameters, settings.predictor_type)
-    if path.exists():
-        machine = machine_to_start_from(path, settings, threads=threads)
-        log.info(f"Training starts from the parameters of the model in {path}.")
-        return machine
-    return initial_machine(settings, threads=threads)
-
-
-def _checkpointing(
-    paths: ContractPaths, hyperparameters: Hyperparameters, environment: Environment, log: JobLog
-) -> Checkpointing | None:
-    folder = checkpoint_folder(paths)
-    if folder is None:
-        log.info("Checkpoint loading and saving are disabled.")
-        return None
-    log.info(f"Checkpoints are kept in {folder}.")
-    return Checkpointing(CheckpointFolder(folder), hyperparameters, log, seconds=environment.checkpoint_seconds)
-
-
 def _make_writable(folder: Path) -> None:
     """Fail before the training, not after it, where the model cannot be written."""
     try:
@@ -209,45 +263,6 @@ def _make_writable(folder: Path) -> None:
         raise PlatformError(
             f"The model cannot be written to {folder}: {error.strerror}. Mount a folder there that openfm may write to."
         ) from error
-
-
-def _save_last_checkpoint(loop: EpochLoop, log: JobLog) -> None:
-    """The model is saved, and time may be short: a checkpoint that cannot be written is no failure any more."""
-    try:
-        loop.save_checkpoint()
-    except PlatformError as error:
-        log.warning(error.message)
-
-
-def _save(machine: FactorizationMachine, hyperparameters: Hyperparameters, paths: ContractPaths, log: JobLog) -> None:
-    begin = time.time()
-    path = paths.model / MODEL_NAME
-    save_model(Model(machine, hyperparameters.final_configuration()), path)
-    log.metrics({"finalize.time": _milliseconds(begin)}, start=begin, end=time.time())
-    log.info(f'Saved model to "{path}"')
-
-
-def _score(machine: FactorizationMachine, reader: ChannelReader, log: JobLog, *, threads: int) -> None:
-    begin = time.time()
-    name = reader.channel.name
-    try:
-        metrics, records = score_channel(machine, reader, threads=threads)
-    except ReadingStoppedError:
-        log.info(f"Stopped on request while channel '{name}' was scored: its metrics are left out.")
-        return
-    if not records:
-        log.warning(f"Channel '{name}' holds no records: nothing is scored.")
-        return
-    log.metrics(
-        {"Total Records Seen": records, "score.time": _milliseconds(begin)},
-        start=begin,
-        end=time.time(),
-        extra_dimensions={"Meta": "test_data_iter"},
-    )
-    values = metrics.values()
-    log.test_scores([(metric.name, metric.value) for metric in values])
-    for metric in values:
-        log.quality_metric(metric.name, metric.direction, metric.value, channel="test")
 
 
 def _milliseconds(begin: float) -> float:
