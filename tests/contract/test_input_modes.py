@@ -174,8 +174,8 @@ class TestStop:
             process.send_signal(signal.SIGTERM)
             begin = time.monotonic()
             log = process.stdout.read()
-            assert process.wait(timeout=10) == 0
-            assert time.monotonic() - begin < 3
+            assert process.wait(timeout=60) == 0
+            assert time.monotonic() - begin < 20
         assert not (base / "output" / "failure").exists()
         return log
 

@@ -193,7 +193,7 @@ def test_sigterm_saves_the_model_and_exits_0(tmp_path, data):
         process.send_signal(signal.SIGTERM)
         begin = time.monotonic()
         log = process.stdout.read()
-        assert process.wait(timeout=10) == 0
-        assert time.monotonic() - begin < 5
+        assert process.wait(timeout=60) == 0
+        assert time.monotonic() - begin < 20
     assert "Stopped on request" in log
     assert openfm.load_model(base / "model").feature_dim == 12

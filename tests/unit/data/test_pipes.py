@@ -16,7 +16,7 @@ from openfm.errors import PlatformError
 from support.pipes import PipeFeeder
 
 
-def stream(path: Path, stopping=lambda: False, timeout=10.0) -> PipeStream:
+def stream(path: Path, stopping=lambda: False, timeout=60.0) -> PipeStream:
     return PipeStream(path, channel="train", stopping=stopping, timeout=timeout)
 
 
@@ -106,7 +106,7 @@ class TestStop:
     def quickly(self):
         begin = time.monotonic()
         yield
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 10
 
     def test_before_the_fifo_is_there(self, tmp_path):
         with pytest.raises(ReadingStoppedError):
