@@ -7,6 +7,8 @@ IMAGE   ?= openfm
 DOCKER_BUILD_FLAGS ?=
 # Options for pytest, such as -k records.
 PYTEST_FLAGS ?=
+# What to measure: parts of the benchmarks, or --quick.
+BENCH ?=
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -48,8 +50,7 @@ lint: $(VENV)/tools.stamp ## ruff and mypy
 	$(BIN)/mypy
 
 bench: $(VENV)/tools.stamp ## the benchmarks
-	$(BIN)/python benchmarks/decoding.py
-	$(BIN)/python benchmarks/training.py
+	$(BIN)/python -m benchmarks $(BENCH)
 
 soak: export PYTHONPATH := tests
 soak: $(VENV)/tools.stamp ## the long campaigns of soak/, about an hour

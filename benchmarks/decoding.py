@@ -1,6 +1,4 @@
-"""How fast records are decoded, against Google's protobuf in the same process.
-
-    python benchmarks/decoding.py
+"""How fast records are decoded, beside Google's protobuf in the same process.
 
 Two files are made up: 50000 dense records like MNIST's (784 pixels, three quarters of them zero) and 200000 sparse
 ones like clicks (39 hashed features out of a million). openfm reads each file as training does: in blocks, to sparse
@@ -11,11 +9,9 @@ without their frames, and is timed twice: parsing alone, and to the same rows by
 from __future__ import annotations
 
 import io
-import os
-import platform
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -24,11 +20,11 @@ import numpy as np
 from google.protobuf.internal import api_implementation
 from scipy.sparse import csr_matrix
 
+from benchmarks.frame import Check, Options, Report, Spread, Table, interleaved, paired_ratio
 from openfm.data import recordio
 from openfm.data.record_schema import Record
 from openfm.data.records import RecordReader, write_records
 
-ROUNDS = 5
 PROTOBUF_RECORDS = 5000  # what protobuf is timed on: its speed does not depend on the number
 
 
@@ -77,40 +73,42 @@ def decode_with_protobuf(payloads: list[bytes]) -> csr_matrix:
     return csr_matrix((np.concatenate(values), np.concatenate(indices), indptr))
 
 
-def best_seconds(run: Callable[[], object]) -> float:
-    seconds = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
-
-
 def read_all(path: Path, feature_dim: int) -> int:
     reader = RecordReader([path], channel="train", feature_dim=feature_dim)
     return sum(len(block) for block in reader)
 
 
-def report(name: str, data: bytes, feature_dim: int, folder: Path) -> None:
-    path = folder / "part-0"
-    path.write_bytes(data)
-    records = read_all(path, feature_dim)
-    own = best_seconds(lambda: read_all(path, feature_dim)) / records
-    payloads = [frame.payload for frame in islice(recordio.iter_frames(data), PROTOBUF_RECORDS)]
-    print(f"{name}: {records} records, {len(data) / 1e6:.0f} MB")
-    print(f"  openfm, file to rows    {1 / own:12,.0f} records/s, {len(data) / records / own / 1e9:.2f} GB/s")
-    for what, run in (("parsing alone", parse_with_protobuf), ("to the same rows", decode_with_protobuf)):
-        protobuf = best_seconds(lambda run=run: run(payloads)) / len(payloads)
-        print(f"  protobuf, {what:16s}{1 / protobuf:10,.0f} records/s: openfm is {protobuf / own:.1f} times as fast")
-
-
-def main() -> None:
-    print(f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, ", end="")
-    print(f"protobuf {google.protobuf.__version__} ({api_implementation.Type()})")
+def run(options: Options) -> Report:
+    scale = 20 if options.quick else 1
+    rows, checks = [], []
     with tempfile.TemporaryDirectory() as folder:
-        report("dense images", dense_images(), 784, Path(folder))
-        report("sparse clicks", sparse_clicks(), 1_000_000, Path(folder))
+        for name, data, feature_dim, least in (
+            ("dense images", dense_images(50_000 // scale), 784, 40),
+            ("sparse clicks", sparse_clicks(200_000 // scale), 1_000_000, 100),
+        ):
+            path = Path(folder) / "part-0"
+            path.write_bytes(data)
+            records = read_all(path, feature_dim)
+            timed = min(records, PROTOBUF_RECORDS)
+            payloads = [frame.payload for frame in islice(recordio.iter_frames(data), timed)]
+            cases = {
+                "openfm": partial(_nothing, read_all, path, feature_dim),
+                "parsing": partial(_nothing, parse_with_protobuf, payloads),
+                "rows": partial(_nothing, decode_with_protobuf, payloads),
+            }
+            timings = interleaved(cases, options.rounds)
+            amounts = {"openfm": records, "parsing": timed, "rows": timed}
+            speeds = [Spread.of(timings[case].cpu).rate(amounts[case] / 1e3) for case in cases]
+            ratio = paired_ratio(timings["rows"].cpu, timings["openfm"].cpu).scaled(records / timed)
+            rows.append([name, *speeds, ratio])
+            checks.append(Check(f"decoding {name}, openfm / protobuf", ratio.median, at_least=least))
+    columns = (
+        "records", "openfm, file to rows, k records/s", "protobuf, parsing alone", "protobuf, to the same rows",
+        "openfm / protobuf to rows",
+    )  # fmt: skip
+    versions = {"protobuf": f"{google.protobuf.__version__} ({api_implementation.Type()})"}
+    return Report([Table("Decoding, by CPU time", columns, rows)], checks, versions=versions)
 
 
-if __name__ == "__main__":
-    main()
+def _nothing(run: Callable[..., object], *arguments: object) -> None:
+    run(*arguments)

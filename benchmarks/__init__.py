@@ -1,0 +1,1 @@
+"""Speed, memory and their limits, measured beside other programs in one run; ``python -m benchmarks`` runs it."""
