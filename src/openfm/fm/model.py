@@ -33,7 +33,8 @@ class FactorizationMachine:
     Args:
         bias: w0.
         linear: w, shape (D,), cast to float32.
-        factors: V, shape (D, k), cast to float32.
+        factors: V, shape (D, k), cast to float32. Arrays that are float32 and C-contiguous are not copied, wherever
+            they lie: they must not change while the machine lives.
         predictor_type: decides whether a score goes through the sigmoid.
 
     Raises:
@@ -64,11 +65,11 @@ class FactorizationMachine:
 
     @functools.cached_property
     def _scorer(self) -> _core.Scorer:
-        # A copy in the kernels' layout. A machine on its way to or from a trainer or a file never needs it.
+        # Reads all parameters once. A machine on its way from a trainer to a file never needs it.
         return _core.Scorer(self._bias, self._linear, self._factors)
 
     def prepare(self) -> None:
-        """Lay the parameters out for scoring now, and not at the first call that scores."""
+        """Read all parameters now, as scoring needs them, and not at the first call that scores."""
         _ = self._scorer
 
     @property
@@ -103,8 +104,17 @@ class FactorizationMachine:
 
     @property
     def nbytes(self) -> int:
-        """The bytes of memory that the machine takes, the copy in the kernels' layout included."""
+        """The bytes of memory that the machine takes: w, V and what scoring keeps beside them.
+
+        That is 4 bytes for each feature's squared norm, and a copy of the last few features where k is no multiple of
+        8.
+        """
         return self._linear.nbytes + self._factors.nbytes + self._scorer.nbytes
+
+    @property
+    def all_finite(self) -> bool:
+        """Whether w0, w and V hold neither infinity nor NaN. Prepares the machine (:meth:`prepare`)."""
+        return self._scorer.finite
 
     def decision_function(self, rows: SparseRows, *, threads: int = 1) -> npt.NDArray[np.float32]:
         """The raw scores s(x): float32, shape (rows,).

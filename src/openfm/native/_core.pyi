@@ -74,7 +74,12 @@ class ParallelGenerator:
 # --- training and scoring: openfm.fm.trainer and openfm.fm.model wrap them -------------------------------------------
 
 class Scorer:
-    """The parameters of a machine in the kernels' layout. ValueError: shapes, indptr or indices do not fit."""
+    """Scores from w (D,) and V (D, k) where they are, C-contiguous, of any alignment, read-only or not.
+
+    They are kept, not copied, and must not change. The constructor reads them once, with up to four threads.
+    ``nbytes``: its own memory, 4 bytes for each feature, and up to 8 padded features more. ``finite``: whether w0, w
+    and V hold neither infinity nor NaN. ValueError: shapes, indptr or indices do not fit.
+    """
 
     def __init__(
         self,
@@ -85,6 +90,8 @@ class Scorer:
     ) -> None: ...
     @property
     def nbytes(self) -> int: ...
+    @property
+    def finite(self) -> bool: ...
     def score(
         self,
         indptr: npt.NDArray[np.int64],

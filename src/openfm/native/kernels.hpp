@@ -14,7 +14,7 @@ constexpr int kLanes = 8;  // floats of one vector
 
 // All parameters of one feature lie together in one record, so that touching a feature touches few cache lines:
 //
-//     V: vectors * 8 floats, zero-padded | w, q, m_w, u_w, 4 unused floats | M and U: as V (only when training)
+//     V: vectors * 8 floats, zero-padded | w, q, m_w, u_w, 4 unused floats | M and U: as V
 //
 // q = |v|^2 is kept beside the factors: the score needs sum_i q_i x_i^2, not the factors' squares. m and u are Adam's
 // moments of w; M and U those of V.
@@ -31,6 +31,21 @@ struct FactorTable {
     int64_t scalars() const { return static_cast<int64_t>(vectors) * kLanes; }
     int64_t means() const { return scalars() + kScalars; }
     int64_t variances() const { return means() + static_cast<int64_t>(vectors) * kLanes; }
+};
+
+// The parameters of a machine for scoring, in the arrays that somebody else keeps: w and V may lie anywhere, such as in
+// a file mapped into memory. V has no padding, so a feature's last vector reaches into the next feature's factors; the
+// kernels clear those lanes. Features from `padded_from` on, whose vectors would reach beyond V, are read from a padded
+// copy.
+struct FactorArrays {
+    const float* linear;         // w: feature_dim
+    const float* factors;        // V: feature_dim x num_factors
+    const float* squared_norms;  // |v|^2: feature_dim
+    const float* padded;         // (feature_dim - padded_from) x vectors * 8
+    int64_t padded_from;
+    int64_t num_factors;
+    int vectors;     // ceil(k / 8)
+    int last_lanes;  // factors in the last vector, 1..8
 };
 
 struct RowsView {
@@ -90,7 +105,7 @@ struct Kernels {
     const char* name;
 
     // Scores rows [begin, end) into out[begin..end); through the sigmoid if asked to.
-    void (*score)(const FactorTable&, float bias, const RowsView&, int64_t begin, int64_t end, bool sigmoid,
+    void (*score)(const FactorArrays&, float bias, const RowsView&, int64_t begin, int64_t end, bool sigmoid,
                   float* out);
 
     // Rows [begin, end) of the batch that starts at row `first`: predictions, gradients, losses and factor sums.
@@ -106,6 +121,9 @@ struct Kernels {
 
     // q of features [begin, end) from their factors.
     void (*refresh_norms)(const FactorTable&, int64_t begin, int64_t end);
+
+    // The same for arrays, into squared_norms[begin..end); tells which of w and V hold values that are not finite.
+    uint32_t (*measure)(const FactorArrays&, int64_t begin, int64_t end, float* squared_norms);
 };
 
 // The best kernels of this processor, or those named "baseline", "avx2", "avx512". nullptr: not there.

@@ -65,10 +65,10 @@ struct RowSums {
 
 }  // namespace
 
-Table::Table(int64_t feature_dim, int64_t num_factors, bool moments, int threads)
+Table::Table(int64_t feature_dim, int64_t num_factors, int threads)
     : feature_dim_(feature_dim), num_factors_(num_factors), threads_(threads) {
     const int64_t vectors = (num_factors + kLanes - 1) / kLanes;
-    const int64_t floats = vectors * kLanes * (moments ? 3 : 1) + FactorTable::kScalars;
+    const int64_t floats = vectors * kLanes * 3 + FactorTable::kScalars;
     const int64_t line = static_cast<int64_t>(kCacheLineBytes / sizeof(float));
     view_.vectors = static_cast<int>(vectors);
     view_.last_lanes = static_cast<int>(num_factors - (vectors - 1) * kLanes);
@@ -155,7 +155,7 @@ struct Trainer::Batch {
 Trainer::Trainer(int64_t feature_dim, int64_t num_factors, const TrainerOptions& options, const Kernels& kernels)
     : options_(options),
       kernels_(kernels),
-      table_(feature_dim, num_factors, true, options.threads),
+      table_(feature_dim, num_factors, options.threads),
       team_(options.threads) {}
 
 void Trainer::set_parameters(float bias, const float* linear, const float* factors) {

@@ -11,16 +11,15 @@
 
 namespace openfm {
 
-// The parameters of a machine in the kernels' layout, in memory of its own.
+// The parameters of a machine and Adam's moments of them in the kernels' layout, in memory of its own.
 class Table {
 public:
-    // moments: whether the records hold Adam's moments. threads: how many copy to and from the table.
-    Table(int64_t feature_dim, int64_t num_factors, bool moments, int threads);
+    // threads: how many copy to and from the table.
+    Table(int64_t feature_dim, int64_t num_factors, int threads);
 
     const FactorTable& view() const { return view_; }
     int64_t feature_dim() const { return feature_dim_; }
     int64_t num_factors() const { return num_factors_; }
-    int64_t bytes() const { return view_.stride * feature_dim_ * static_cast<int64_t>(sizeof(float)); }
 
     // What a record holds of a feature: the parameters, or Adam's first or second moments of them.
     enum Part { kParameters, kMeans, kVariances };

@@ -5,12 +5,13 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include <cmath>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "scorer.hpp"
 #include "trainer.hpp"
 
 namespace nb = nanobind;
@@ -60,16 +61,18 @@ RowsView checked_rows(const Vector<int64_t>& indptr, const Vector<int32_t>& indi
     return {indptr.data(), indices.data(), values.data(), nnz};
 }
 
-class Scorer {
+// A scorer and the arrays that it reads.
+class BoundScorer {
 public:
-    Scorer(float bias, Vector<float> linear, Matrix<float> factors, const std::string& instruction_set)
-        : kernels_(kernels_named(instruction_set)),
-          bias_(bias),
-          table_(static_cast<int64_t>(linear.shape(0)), static_cast<int64_t>(factors.shape(1)), false, 1) {
-        if (factors.shape(0) != linear.shape(0)) throw std::invalid_argument("linear and factors differ in length");
+    BoundScorer(float bias, Vector<float> linear, Matrix<float> factors, const std::string& instruction_set)
+        : linear_(std::move(linear)), factors_(std::move(factors)) {
+        if (factors_.shape(0) != linear_.shape(0)) throw std::invalid_argument("linear and factors differ in length");
+        if (factors_.size() == 0) throw std::invalid_argument("feature_dim and num_factors must be at least 1");
+        const Kernels& kernels = kernels_named(instruction_set);
         nb::gil_scoped_release release;
-        table_.set(Table::kParameters, linear.data(), factors.data());
-        table_.refresh_norms(kernels_);
+        scorer_ = std::make_unique<Scorer>(bias, linear_.data(), factors_.data(),
+                                           static_cast<int64_t>(factors_.shape(0)),
+                                           static_cast<int64_t>(factors_.shape(1)), kernels);
     }
 
     Result<float> score(Vector<int64_t> indptr, Vector<int32_t> indices, Vector<float> values, bool sigmoid,
@@ -79,24 +82,19 @@ public:
         Array<float> scores(count);
         {
             nb::gil_scoped_release release;
-            const RowsView rows = checked_rows(indptr, indices, values, table_.feature_dim());
-            score_parallel(rows, count, sigmoid, threads, scores.get());
+            const RowsView rows = checked_rows(indptr, indices, values, scorer_->feature_dim());
+            scorer_->score(rows, count, sigmoid, threads, scores.get());
         }
         return to_numpy(std::move(scores), {static_cast<size_t>(count)});
     }
 
-    int64_t bytes() const { return table_.bytes(); }
+    int64_t bytes() const { return scorer_->bytes(); }
+    bool finite() const { return scorer_->not_finite() == kFiniteAll; }
 
 private:
-    void score_parallel(const RowsView& rows, int64_t count, bool sigmoid, int threads, float* scores) const {
-        run_parts(threads, threads, [&](int64_t i) {
-            kernels_.score(table_.view(), bias_, rows, count * i / threads, count * (i + 1) / threads, sigmoid, scores);
-        });
-    }
-
-    const Kernels& kernels_;
-    float bias_;
-    Table table_;
+    Vector<float> linear_;
+    Matrix<float> factors_;
+    std::unique_ptr<Scorer> scorer_;
 };
 
 // Labelled rows cut into mini-batches, with their index. Keeps the arrays that it was built of, which must not change.
@@ -200,11 +198,12 @@ std::vector<std::string> instruction_sets() {
 }  // namespace
 
 void register_training(nb::module_& m) {
-    nb::class_<Scorer>(m, "Scorer")
+    nb::class_<BoundScorer>(m, "Scorer")
         .def(nb::init<float, Vector<float>, Matrix<float>, const std::string&>(), nb::arg("bias"), nb::arg("linear"),
              nb::arg("factors"), nb::arg("instruction_set") = "")
-        .def_prop_ro("nbytes", &Scorer::bytes)
-        .def("score", &Scorer::score, nb::arg("indptr"), nb::arg("indices"), nb::arg("values"), nb::arg("sigmoid"),
+        .def_prop_ro("nbytes", &BoundScorer::bytes)
+        .def_prop_ro("finite", &BoundScorer::finite)
+        .def("score", &BoundScorer::score, nb::arg("indptr"), nb::arg("indices"), nb::arg("values"), nb::arg("sigmoid"),
              nb::arg("threads"));
 
     nb::class_<BatchBlock>(m, "BatchBlock")

@@ -49,6 +49,71 @@ def test_scores_do_not_depend_on_threads_or_instruction_set(data):
         np.testing.assert_array_equal(scores, expected)
 
 
+def at_odd_addresses(*arrays: np.ndarray) -> list[np.ndarray]:
+    """The same arrays in read-only memory that ends where the last of them ends, each at an odd address."""
+    buffer, offsets = bytearray(), []
+    for array in arrays:
+        buffer += bytes(1 + len(buffer) % 2)
+        offsets.append(len(buffer))
+        buffer += array.tobytes()
+    memory = bytes(buffer)
+    return [
+        np.frombuffer(memory, array.dtype, array.size, offset).reshape(array.shape)
+        for array, offset in zip(arrays, offsets, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("name", instruction_sets())
+@pytest.mark.parametrize("k", [1, 2, 3, 7, 8, 9, 10, 64, 70])
+@pytest.mark.parametrize("d", [1, 2, 37])
+def test_parameters_are_scored_where_they_lie(d, k, name, data):
+    machine = machine_of(d, k)
+    linear, factors = at_odd_addresses(machine.linear, machine.factors)
+    assert not factors.flags.aligned
+    there = FactorizationMachine(0.25, linear, factors, PredictorType.REGRESSOR)
+    assert np.shares_memory(there.factors, factors)
+    rows = as_rows(data[0][:, :d], d)
+    np.testing.assert_array_equal(there.decision_function(rows), machine.decision_function(rows))
+    scorer = Scorer(0.25, linear, factors, name)
+    scores = scorer.score(rows.indptr, rows.indices, rows.values, False, 1)
+    np.testing.assert_array_equal(scores, machine.decision_function(rows))
+
+
+@pytest.mark.parametrize("k", [1, 5, 8, 12, 24])
+def test_what_other_features_hold_does_not_reach_a_score(k):
+    factors = np.full((9, k), np.nan, dtype=np.float32)
+    factors[4] = 2.0
+    machine = FactorizationMachine(0.0, np.arange(9), factors, PredictorType.REGRESSOR)
+    rows = SparseRows(np.array([0, 1]), np.array([4], dtype=np.int32), np.ones(1, dtype=np.float32), 9)
+    assert machine.decision_function(rows) == [4.0]
+
+
+@pytest.mark.parametrize("k", [1, 5, 8, 12, 24])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_all_finite_looks_at_every_parameter(k, value):
+    machine = machine_of(11, k)
+    assert machine.all_finite
+    for f in range(11):
+        linear = machine.linear.copy()
+        linear[f] = value
+        assert not FactorizationMachine(0.0, linear, machine.factors, PredictorType.REGRESSOR).all_finite
+        for column in {0, k // 2, k - 1}:
+            factors = machine.factors.copy()
+            factors[f, column] = value
+            assert not FactorizationMachine(0.0, machine.linear, factors, PredictorType.REGRESSOR).all_finite
+    assert not FactorizationMachine(value, machine.linear, machine.factors, PredictorType.REGRESSOR).all_finite
+
+
+def test_large_parameters_are_finite_where_their_squares_are_not():
+    machine = FactorizationMachine(0.0, [3e38], [[3e38, -3e38]], PredictorType.REGRESSOR)
+    assert machine.all_finite
+
+
+def test_a_machine_takes_little_more_memory_than_its_parameters():
+    machine = machine_of(1000, 10)
+    assert 44000 + 4000 <= machine.nbytes <= 44000 + 4000 + 8 * 64
+
+
 def test_a_classifier_answers_probabilities(data):
     rows = as_rows(data[0], 37)
     machine = machine_of(37, 4, PredictorType.BINARY_CLASSIFIER)

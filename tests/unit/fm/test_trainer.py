@@ -102,6 +102,20 @@ def test_bytes_do_not_depend_on_threads_or_instruction_set(make_settings, predic
         assert other_history == history
 
 
+@pytest.mark.parametrize("factors", [1, 8, 10, 64, 70])
+def test_scores_have_the_bits_of_the_predictions_in_training(make_settings, data, factors):
+    X, y = data
+    settings = make_settings(num_factors=factors, mini_batch_size=1)
+    trainer = Trainer(settings)
+    rows = as_rows(X, settings.feature_dim)
+    block = trainer.batches(rows, y)
+    for i in range(block.batches):
+        score = trainer.machine().decision_function(rows.slice(i, i + 1))[0]
+        error = score - y[i]
+        squared, absolute = trainer.train(block, i, i + 1)[0, :2]
+        assert (squared, absolute) == (error * error, abs(error))
+
+
 def test_wide_batches_of_more_than_65536_rows(make_settings):
     rng = np.random.default_rng(0)
     X = (rng.random((70000, 3)) < 0.4).astype(np.float32)

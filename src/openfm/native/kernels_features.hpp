@@ -1,0 +1,141 @@
+// From the rows of a batch to a step of each of its features. A part of kernels_body.hpp.
+#pragma once
+
+#include "kernels_rows.hpp"
+
+namespace openfm::OPENFM_ISA {
+namespace {
+
+// Sums over the rows in which one feature occurs, for N vectors that start at `column`: `sums` = sum x T. With the
+// first columns also sum x g and sum x^2 g.
+template <int N, bool First, class Row>
+inline void feature_sums(const FeatureView<Row>& batch, const RowResults& results, int64_t begin, int64_t end,
+                         int column, int64_t width, Vector* sums, float& linear, float& square) {
+    Vector total[N];
+    for (int v = 0; v < N; ++v) total[v] = Vector{};
+    float linear_total = 0, square_total = 0;
+    const float* t = results.sums + static_cast<int64_t>(column) * kLanes;
+    for (int64_t p = begin; p < end; ++p) {
+        const float x = batch.values[p];
+        const int64_t row = batch.rows[p];
+        const Vector* terms = vectors_at(t + row * width);
+        for (int v = 0; v < N; ++v) total[v] += x * terms[v];
+        if (First) {
+            const float g = x * results.gradient[row];
+            linear_total += g;
+            square_total += g * x;
+        }
+    }
+    for (int v = 0; v < N; ++v) sums[v] = total[v];
+    if (First) {
+        linear = linear_total;
+        square = square_total;
+    }
+}
+
+// One Adam step on N vectors of a feature's factors that start at `column`; adds their squares to `norm`.
+// d loss / d v = sum_rows g x (sum_i x_i v_i) - v sum_rows g x^2.
+template <int N>
+inline void update_factors(const FactorTable& table, int vectors, float* record, int column, const Vector* sums,
+                           float square, const AdamStep& step, Vector& norm) {
+    Vector* weights = vectors_at(record) + column;
+    Vector* means = vectors_at(record + table.means()) + column;
+    Vector* variances = vectors_at(record + table.variances()) + column;
+    const Vector clip = Vector{} + step.clip;
+    for (int v = 0; v < N; ++v) {
+        const Vector weight = weights[v];
+        Vector g = (sums[v] - square * weight) * step.rescale + step.weight_decay * weight;
+        g = g > clip ? clip : g;
+        g = g < -clip ? -clip : g;
+        const Vector mean = kBeta1 * means[v] + (1.0f - kBeta1) * g;
+        const Vector variance = kBeta2 * variances[v] + (1.0f - kBeta2) * g * g;
+        means[v] = mean;
+        variances[v] = variance;
+        Vector denominator = square_root(variance) + step.epsilon;
+        // The lanes beyond k stay 0 even where epsilon is 0.
+        if (column + v == vectors - 1)
+            for (int lane = table.last_lanes; lane < kLanes; ++lane) denominator[lane] = 1.0f;
+        const Vector updated = weight - step.rate * mean / denominator;
+        weights[v] = updated;
+        norm += updated * updated;
+    }
+}
+
+template <int N, bool First, class Row>
+inline void update_columns(const FactorTable& table, int vectors, float* record, const FeatureView<Row>& batch,
+                           const RowResults& results, int64_t feature, int column, int64_t width,
+                           const AdamStep& step, float& linear, float& square, Vector& norm) {
+    Vector sums[N];
+    feature_sums<N, First>(batch, results, batch.starts[feature], batch.starts[feature + 1], column, width, sums,
+                           linear, square);
+    update_factors<N>(table, vectors, record, column, sums, square, step, norm);
+}
+
+template <int N, class Row>
+uint32_t update(const FactorTable& table, const FeatureView<Row>& batch, const RowResults& results,
+                const AdamStep& linear_step, const AdamStep& step, int64_t begin, int64_t end) {
+    const int64_t width = static_cast<int64_t>(N > 0 ? N : table.vectors) * kLanes, scalars = table.scalars();
+    uint32_t bad = kFiniteAll;
+    for (int64_t f = begin; f < end; ++f) {
+        const float* ahead = table.record(batch.features[smaller(f + kPrefetchFeatures, batch.count - 1)]);
+        for (int64_t i = 0; i < smaller(table.stride, kMaxVectors * kLanes * 3); i += kCacheLine)
+            __builtin_prefetch(ahead + i, 1);
+        float* record = table.record(batch.features[f]);
+        float linear = 0, square = 0;
+        Vector norm = {};
+        if constexpr (N > 0) {
+            update_columns<N, true>(table, N, record, batch, results, f, 0, width, step, linear, square, norm);
+        } else {
+            update_columns<kMaxVectors, true>(table, table.vectors, record, batch, results, f, 0, width, step, linear, square, norm);
+            int column = kMaxVectors;
+            for (; column + kMaxVectors <= table.vectors; column += kMaxVectors)
+                update_columns<kMaxVectors, false>(table, table.vectors, record, batch, results, f, column, width, step, linear,
+                                                   square, norm);
+            for (; column < table.vectors; ++column)
+                update_columns<1, false>(table, table.vectors, record, batch, results, f, column, width, step, linear, square, norm);
+        }
+        float* scalar = record + scalars;
+        const float q = sum_lanes(norm);
+        scalar[FactorTable::kSquaredNorm] = q;
+        float& w = scalar[FactorTable::kWeight];
+        if (linear_step.enabled)
+            adam(linear_step, linear, w, scalar[FactorTable::kWeightMean], scalar[FactorTable::kWeightVariance]);
+        // x - x is 0 for finite x, NaN otherwise.
+        bad |= w - w == 0.0f ? 0u : kBadLinear;
+        bad |= q - q == 0.0f ? 0u : kBadFactors;
+    }
+    return bad;
+}
+
+void refresh_norms(const FactorTable& table, int64_t begin, int64_t end) {
+    for (int64_t f = begin; f < end; ++f) {
+        float* record = table.record(f);
+        Vector norm = {};
+        for (int v = 0; v < table.vectors; ++v) {
+            const Vector x = vectors_at(record)[v];
+            norm += x * x;
+        }
+        record[table.scalars() + FactorTable::kSquaredNorm] = sum_lanes(norm);
+    }
+}
+
+// What is not finite shows in sums of x - x, which is 0 for finite x and NaN otherwise.
+uint32_t measure(const FactorArrays& arrays, int64_t begin, int64_t end, float* squared_norms) {
+    Vector of_factors = {};
+    float of_linear = 0;
+    for (int64_t f = begin; f < end; ++f) {
+        const Vector* factors = vectors_at(factors_of(arrays, f));
+        Vector norm = {};
+        for (int v = 0; v < arrays.vectors; ++v) {
+            const Vector x = v == arrays.vectors - 1 ? first_lanes(factors[v], arrays.last_lanes) : factors[v];
+            norm += x * x;
+            of_factors += x - x;
+        }
+        squared_norms[f] = sum_lanes(norm);
+        of_linear += weight_of(arrays, f) - weight_of(arrays, f);
+    }
+    return (of_linear == 0.0f ? 0u : kBadLinear) | (sum_lanes(of_factors) == 0.0f ? 0u : kBadFactors);
+}
+
+}  // namespace
+}  // namespace openfm::OPENFM_ISA

@@ -1,0 +1,158 @@
+// From rows to scores, losses and what the features need of them. A part of kernels_body.hpp.
+#pragma once
+
+#include "kernels_vector.hpp"
+#include "numerics.hpp"
+
+namespace openfm::OPENFM_ISA {
+namespace {
+
+// How the rows read a feature in either layout. The factors may be followed by lanes that do not belong to them.
+inline const float* factors_of(const FactorTable& table, int64_t feature) { return table.record(feature); }
+inline float weight_of(const FactorTable& table, int64_t feature) {
+    return table.record(feature)[table.scalars() + FactorTable::kWeight];
+}
+inline float squared_norm_of(const FactorTable& table, int64_t feature) {
+    return table.record(feature)[table.scalars() + FactorTable::kSquaredNorm];
+}
+inline Vector without_strangers(const FactorTable&, const Vector& last) { return last; }
+template <int N, bool First>
+inline void prefetch(const FactorTable& table, int64_t feature, int64_t offset) {
+    const float* from = table.record(feature) + offset;
+    for (int i = 0; i <= N * kLanes; i += kCacheLine) __builtin_prefetch(from + i);
+}
+
+inline const float* factors_of(const FactorArrays& arrays, int64_t feature) {
+    const int64_t beyond = feature - arrays.padded_from;
+    return beyond < 0 ? arrays.factors + feature * arrays.num_factors : arrays.padded + beyond * arrays.vectors * kLanes;
+}
+inline float weight_of(const FactorArrays& arrays, int64_t feature) {
+    return reinterpret_cast<const AnyFloat*>(arrays.linear)[feature];
+}
+inline float squared_norm_of(const FactorArrays& arrays, int64_t feature) { return arrays.squared_norms[feature]; }
+inline Vector without_strangers(const FactorArrays& arrays, const Vector& last) {
+    return first_lanes(last, arrays.last_lanes);
+}
+template <int N, bool First>
+inline void prefetch(const FactorArrays& arrays, int64_t feature, int64_t offset) {
+    const float* from = arrays.factors + feature * arrays.num_factors + offset;
+    for (int i = 0; i < N * kLanes; i += kCacheLine) __builtin_prefetch(from + i);
+    if (First) {
+        __builtin_prefetch(arrays.linear + feature);
+        __builtin_prefetch(arrays.squared_norms + feature);
+    }
+}
+
+// sum_i x_i v_i over a row for N vectors of the factors that start at `column`; with the first columns also the linear
+// and the squared-norm terms. Each is one chain of additions by ascending feature: the dense kernel has the same.
+template <int N, bool First, class Layout>
+inline void row_sums(const Layout& layout, const RowsView& rows, int64_t begin, int64_t end, int column, Vector* sums,
+                     float& linear, float& square) {
+    Vector total[N];
+    for (int v = 0; v < N; ++v) total[v] = Vector{};
+    float linear_total = 0, square_total = 0;
+    const int64_t offset = static_cast<int64_t>(column) * kLanes, last = rows.nnz - 1;
+    for (int64_t p = begin; p < end; ++p) {
+        prefetch<N, First>(layout, rows.indices[smaller(p + kPrefetchNonZeros, last)], offset);
+        const int64_t feature = rows.indices[p];
+        const float x = rows.values[p];
+        const Vector* factors = vectors_at(factors_of(layout, feature) + offset);
+        for (int v = 0; v < N; ++v) total[v] += x * factors[v];
+        if (First) {
+            linear_total += x * weight_of(layout, feature);
+            square_total += x * (x * squared_norm_of(layout, feature));
+        }
+    }
+    for (int v = 0; v < N; ++v) sums[column + v] = total[v];
+    if (First) {
+        linear = linear_total;
+        square = square_total;
+    }
+}
+
+// s(x) of one row; leaves sum_i x_i v_i in sums. N = 0: any number of vectors, in blocks.
+template <int N, class Layout>
+inline float row_score(const Layout& layout, float bias, const RowsView& rows, int64_t begin, int64_t end,
+                       Vector* sums) {
+    float linear = 0, square = 0;
+    if constexpr (N > 0) {
+        row_sums<N, true>(layout, rows, begin, end, 0, sums, linear, square);
+    } else {
+        row_sums<kMaxVectors, true>(layout, rows, begin, end, 0, sums, linear, square);
+        int column = kMaxVectors;
+        for (; column + kMaxVectors <= layout.vectors; column += kMaxVectors)
+            row_sums<kMaxVectors, false>(layout, rows, begin, end, column, sums, linear, square);
+        for (; column < layout.vectors; ++column)
+            row_sums<1, false>(layout, rows, begin, end, column, sums, linear, square);
+    }
+    const int vectors = N > 0 ? N : layout.vectors;
+    sums[vectors - 1] = without_strangers(layout, sums[vectors - 1]);
+    Vector dot = {};
+    for (int v = 0; v < vectors; ++v) dot += sums[v] * sums[v];
+    return (bias + linear) + 0.5f * (sum_lanes(dot) - square);
+}
+
+template <int N>
+void score(const FactorArrays& arrays, float bias, const RowsView& rows, int64_t begin, int64_t end, bool sigmoid,
+           float* out) {
+    constexpr int kWidest = 128;  // vectors on the stack: k up to 1024; wider ones take the slower way below
+    Vector stack[N > 0 ? N : kWidest];
+    Vector* sums = N > 0 || arrays.vectors <= kWidest ? stack : new Vector[static_cast<size_t>(arrays.vectors)];
+    for (int64_t i = begin; i < end; ++i)
+        out[i] = row_score<N>(arrays, bias, rows, rows.indptr[i], rows.indptr[i + 1], sums);
+    if (sums != stack) delete[] sums;
+    if (sigmoid)
+        for (int64_t i = begin; i < end; ++i) out[i] = openfm::sigmoid(out[i]);
+}
+
+// Predictions, gradients and cross entropies of up to 8 rows, from their scores in `prediction`.
+inline void logistic(const float* labels, int64_t count, const RowResults& results, int64_t begin) {
+    float p[kLanes] = {}, y[kLanes] = {}, loss[kLanes];
+    for (int64_t r = 0; r < count; ++r) {
+        p[r] = results.prediction[begin + r];
+        y[r] = labels[r];
+    }
+    for (int r = 0; r < kLanes; ++r) p[r] = openfm::sigmoid(p[r]);
+    for (int r = 0; r < kLanes; ++r) {
+        const float of_label = y[r] > 0.5f ? p[r] : 1.0f - p[r];
+        loss[r] = static_cast<float>(-log_f64(static_cast<double>(of_label + 1e-8f)));
+    }
+    for (int64_t r = 0; r < count; ++r) {
+        results.prediction[begin + r] = p[r];
+        results.gradient[begin + r] = p[r] - y[r];
+        results.loss[begin + r] = p[r] == p[r] ? loss[r] : p[r];
+    }
+}
+
+template <int N>
+void forward(const FactorTable& table, float bias, Loss loss, const RowsView& rows, const float* labels, int64_t first,
+             int64_t real, int64_t begin, int64_t end, const RowResults& results) {
+    const int vectors = N > 0 ? N : table.vectors;
+    const int64_t width = static_cast<int64_t>(vectors) * kLanes;
+    for (int64_t block = begin; block < end; block += kLanes) {
+        const int64_t count = smaller(kLanes, end - block);
+        float y[kLanes] = {};
+        for (int64_t r = 0; r < count; ++r) {
+            const int64_t row = block + r;
+            const bool padding = row >= real;
+            if (!padding) y[r] = labels[first + row];
+            const int64_t p = padding ? 0 : rows.indptr[first + row], e = padding ? 0 : rows.indptr[first + row + 1];
+            Vector* sums = vectors_at(results.sums + row * width);
+            results.prediction[row] = row_score<N>(table, bias, rows, p, e, sums);
+        }
+        if (loss == Loss::kLogistic) {
+            logistic(y, count, results, block);
+        } else {
+            for (int64_t r = 0; r < count; ++r)
+                results.gradient[block + r] = results.prediction[block + r] - y[r];
+        }
+        for (int64_t r = 0; r < count; ++r) {
+            Vector* sums = vectors_at(results.sums + (block + r) * width);
+            const float g = results.gradient[block + r];
+            for (int v = 0; v < vectors; ++v) sums[v] *= g;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace openfm::OPENFM_ISA
