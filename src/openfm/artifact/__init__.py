@@ -12,6 +12,7 @@
 ``ndarray_file``     ``params``: MXNet's NDArray list
 ``parameters``       which array of a file is the bias, the linear weights, the factors
 ``names``            what models are called
+``threshold``        ``openfm/threshold.json``: a binary classifier's threshold
 ``limits``           how much a small file may unpack to
 ===================  ===========================================================================
 

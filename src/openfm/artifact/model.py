@@ -13,9 +13,14 @@ import numpy.typing as npt
 from openfm.artifact.limits import MAX_EXTRAS_BYTES
 from openfm.artifact.model_file import EXTRAS_PREFIX
 from openfm.artifact.saving import save_model
+from openfm.artifact.threshold import THRESHOLD_MEMBER, checked_threshold, read_threshold, threshold_json
 from openfm.errors import ArtifactError
+from openfm.fm.explain import Explanation, explain_rows
 from openfm.fm.matrices import as_rows
 from openfm.fm.model import FactorizationMachine, PredictorType
+from openfm.fm.neighbours import NeighbourVectors, neighbour_vectors
+from openfm.fm.pairs import RankedPairs, strongest_pairs
+from openfm.fm.topk import Ranking, rank
 
 __all__ = ["Model"]
 
@@ -32,7 +37,7 @@ class Model:
 
     Raises:
         ArtifactError: the training parameters are those of a machine of another shape or type, or an
-            extra member is not below ``openfm/``, or all of them are larger than 4 MiB.
+            extra member is not below ``openfm/`` or not what its name says, or all of them are larger than 4 MiB.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Model:
                 raise ArtifactError(f"the extra member {name!r} is not below {EXTRAS_PREFIX}")
         if sum(map(len, self._extras.values())) > MAX_EXTRAS_BYTES:
             raise ArtifactError(f"the extra members take more than {MAX_EXTRAS_BYTES} bytes")
+        self._threshold = read_threshold(self._extras)
         of_machine = {
             "feature_dim": machine.feature_dim,
             "num_factors": machine.num_factors,
@@ -105,6 +111,24 @@ class Model:
         """The model file's members ``openfm/*``, by full name (a copy)."""
         return dict(self._extras)
 
+    @property
+    def threshold(self) -> float | None:
+        """The score from which on label 1 is to be predicted, where the model has one of its own."""
+        return self._threshold
+
+    def with_threshold(self, threshold: float | None) -> Model:
+        """The same model with another threshold, or with none.
+
+        Raises:
+            ValueError: it is not from 0 to 1, or the model is a regressor.
+        """
+        extras = {name: content for name, content in self._extras.items() if name != THRESHOLD_MEMBER}
+        if threshold is not None:
+            if self.predictor_type is not PredictorType.BINARY_CLASSIFIER:
+                raise ValueError("a regressor predicts no labels, so that it can have no threshold")
+            extras[THRESHOLD_MEMBER] = threshold_json(checked_threshold(threshold))
+        return Model(self._machine, self._training_parameters, extras=extras)
+
     def predict(self, X: Any, *, threads: int = 1) -> npt.NDArray[np.float32]:
         """Score rows.
 
@@ -121,6 +145,67 @@ class Model:
                 number.
         """
         return self._machine.score(as_rows(X, self.feature_dim), threads=threads)
+
+    def explain(self, X: Any, *, pairs: int | None = None) -> list[Explanation]:
+        """Tell where the score of each row comes from: the contributions of bias, features and pairs of features.
+
+        Args:
+            X: rows, as for :meth:`predict`.
+            pairs: list only so many pairs of each row, the strongest; None: all.
+
+        Returns:
+            one :class:`~openfm.fm.explain.Explanation` for each row; its parts add up to the score before the sigmoid.
+
+        Raises:
+            DataError: as :meth:`predict`.
+            ValueError: ``pairs`` is negative, or None with a row of more than 4096 non-zero features.
+        """
+        return explain_rows(self._machine, as_rows(X, self.feature_dim), pairs=pairs)
+
+    def strongest_pairs(self, n: int, *, between: tuple[range, range] | None = None) -> RankedPairs:
+        """The ``n`` pairs of features with the strongest interaction, by |<v_i, v_j>|: exact, without trying all pairs.
+
+        Args:
+            n: how many.
+            between: two ranges of features, such as those of users and of items: one of a pair is in each.
+
+        Raises:
+            ValueError: ``n`` is less than 1, or the ranges overlap or lie outside.
+        """
+        return strongest_pairs(self.factors, n, between=between)
+
+    def top_k(self, k: int, *, fixed: Any, candidates: Any, exclude: npt.ArrayLike | None = None) -> Ranking:
+        """The ``k`` candidates that score highest together with the fixed features, exactly.
+
+        Args:
+            k: how many; fewer are found where there are fewer candidates.
+            fixed: what is known, such as the user: a mapping of features to values (``{17: 1.0}``), or one row, as for
+                :meth:`predict`.
+            candidates: what is to be ranked, such as the items: a range of features, an array of features, or a boolean
+                array of shape (feature_dim,), each of which is taken with the value 1; or rows, as a SciPy sparse
+                matrix.
+            exclude: features (or numbers of rows) to leave out, such as items that the user has seen.
+
+        Returns:
+            the best first; of equal ones the lowest number first.
+
+        Raises:
+            DataError: ``fixed`` or the rows are not such rows as :meth:`predict` takes.
+            ValueError: ``k`` is less than 1, or a candidate is out of range or one of the fixed features.
+        """
+        return rank(self._machine, k, fixed=fixed, candidates=candidates, exclude=exclude)
+
+    def neighbour_vectors(self, users: range, items: range) -> NeighbourVectors:
+        """Vectors of users and items whose inner product orders items as their scores do, for nearest neighbours.
+
+        Args:
+            users: the features that say who.
+            items: the features that say what.
+
+        Raises:
+            ValueError: a range has a step other than 1 or lies outside.
+        """
+        return neighbour_vectors(self._machine, users, items)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model in Amazon's format: see :func:`~openfm.artifact.saving.save_model`."""

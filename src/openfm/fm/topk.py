@@ -11,16 +11,18 @@ on how a BLAS adds. A candidate that is a row of several features adds its own s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from openfm.fm.matrices import as_rows
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.rows import SparseRows
 
-__all__ = ["FixedFeatures", "Ranking", "best_features", "best_rows"]
+__all__ = ["FixedFeatures", "Ranking", "best_features", "best_rows", "rank"]
 
 _BLOCK_VALUES = 2**20  # of V at a time: 4 MiB, which stays in a processor's cache
 _EPSILON = 2.0**-24
@@ -45,6 +47,24 @@ class Ranking:
 
     def __len__(self) -> int:
         return len(self.candidates)
+
+
+def rank(
+    machine: FactorizationMachine, k: int, *, fixed: Any, candidates: Any, exclude: npt.ArrayLike | None = None
+) -> Ranking:
+    """The ``k`` best candidates of any form: see :meth:`openfm.artifact.model.Model.top_k`."""
+    known = FixedFeatures(machine, _as_row(fixed, machine.feature_dim))
+    left_out = None if exclude is None else _as_numbers(exclude, "exclude")
+    if isinstance(candidates, SparseRows) or hasattr(candidates, "tocsr"):
+        return best_rows(known, as_rows(candidates, machine.feature_dim), k, exclude=left_out)
+    if isinstance(candidates, range):
+        return best_features(known, candidates, k, exclude=left_out)
+    listed = np.asarray(candidates)
+    if listed.dtype == np.bool_:
+        if listed.shape != (machine.feature_dim,):
+            raise ValueError(f"the boolean candidates have shape {listed.shape}, but must be ({machine.feature_dim},)")
+        listed = np.flatnonzero(listed)
+    return best_features(known, _as_numbers(listed, "candidates"), k, exclude=left_out)
 
 
 class FixedFeatures:
@@ -146,6 +166,30 @@ def best_rows(
     excluded = _places(range(len(candidates)), exclude) if exclude is not None else np.empty(0, dtype=np.int64)
     chosen, raw = _best(scores, 0.0, lambda numbers: scores[numbers], k, excluded, rows_at_once=len(candidates) + 1)
     return _ranking(machine, chosen, raw + fixed.score)
+
+
+def _as_row(fixed: Any, feature_dim: int) -> SparseRows:
+    if not isinstance(fixed, Mapping):
+        return as_rows(fixed, feature_dim)
+    features = _as_numbers(sorted(fixed), "fixed")
+    wrong = features[(features < 0) | (features >= feature_dim)]
+    if len(wrong):
+        raise ValueError(f"the fixed feature {wrong[0]} is none: the model has feature_dim {feature_dim}")
+    values = np.array([fixed[feature] for feature in sorted(fixed)], dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError(f"the value of the fixed feature {features[~np.isfinite(values)][0]} is not a finite float32")
+    kept = values != 0
+    ends = np.array([0, np.count_nonzero(kept)])
+    return SparseRows(ends, features[kept].astype(np.int32), values[kept], feature_dim)
+
+
+def _as_numbers(numbers: npt.ArrayLike, name: str) -> npt.NDArray[np.int64]:
+    array = np.asarray(numbers)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ValueError(
+            f"{name} must be a list of whole numbers, but is an array of {array.dtype}, shape {array.shape}"
+        )
+    return array.astype(np.int64)
 
 
 def _checked(candidates: range | npt.NDArray[np.int64], feature_dim: int) -> range | npt.NDArray[np.int64]:
