@@ -19,8 +19,8 @@ from openfm.serving.predictor import Predictor
 __all__ = ["LoadedModel", "ModelRegistry"]
 
 _LOADING_FACTOR = 3
-"""What loading takes at its peak, in sizes of the model file: the file if it was packed, the arrays in it, and the copy
-of the parameters that the kernels score with."""
+"""What loading takes at its peak, in sizes of the model file: the file if it was packed, the arrays in it, and what
+scoring keeps beside them."""
 
 _MODEL_OVERHEAD = 2**15
 """Bytes for each model, however small: Python objects and the memory allocator's waste."""
