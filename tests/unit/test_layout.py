@@ -17,7 +17,7 @@ ROOMS = {
     "data": {"fm", "native", "errors"},
     "artifact": {"fm", "errors"},
     "contract": {"fm", "errors"},
-    "codecs": {"data", "fm", "errors"},
+    "codecs": {"data", "fm", "native", "errors"},
     "training": {"artifact", "contract", "data", "fm", "errors"},
     "serving": {"codecs", "artifact", "contract", "data", "fm", "errors"},
     "sagemaker": {"data", "fm", "errors"},

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import orjson
-
 from openfm.codecs.instances import decode_instances
 from openfm.codecs.parsing import parse_json
+from openfm.codecs.plain import decode_plain
 from openfm.codecs.predictions import Predictions
 from openfm.codecs.requests import Body, Request
+from openfm.native import _core
 
-__all__ = ["CONTENT_TYPE", "decode", "encode"]
+__all__ = ["CONTENT_TYPE", "decode", "encode", "iter_instances"]
 
 CONTENT_TYPE = "application/jsonlines"
 
@@ -25,7 +25,8 @@ def decode(body: Body, feature_dim: int) -> Request:
     Raises:
         RequestError: A line is not JSON, or an instance cannot be scored.
     """
-    return Request(decode_instances(_instances(body), feature_dim))
+    rows = decode_plain(body, feature_dim, lines=True)
+    return Request(decode_instances(iter_instances(body), feature_dim) if rows is None else rows)
 
 
 def encode(predictions: Predictions) -> bytes:
@@ -34,13 +35,15 @@ def encode(predictions: Predictions) -> bytes:
     The last line ends in a newline too, so that answers can be joined as batch transform joins
     them.
     """
-    answer = bytearray()
-    for prediction in predictions.iter_dicts():
-        answer += orjson.dumps(prediction, option=orjson.OPT_APPEND_NEWLINE)
-    return bytes(answer)
+    return _core.encode_predictions(predictions.scores, predictions.predicted_labels, lines=True)
 
 
-def _instances(body: Body) -> Iterator[object]:
+def iter_instances(body: Body) -> Iterator[object]:
+    """Each line that is not blank, parsed.
+
+    Raises:
+        RequestError: A line is not JSON.
+    """
     for number, line in enumerate(_lines(body)):
         yield parse_json(line, f"instance {number}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,9 +10,6 @@ import numpy.typing as npt
 from openfm.data.identities import RecordIdentities
 
 __all__ = ["Predictions"]
-
-_SLICE = 10_000
-"""How many rows are Python numbers at a time, which take several times the memory of the arrays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +34,3 @@ class Predictions:
     def identified(self, identities: RecordIdentities | None) -> Predictions:
         """The same predictions with the identities of the request's records."""
         return replace(self, identities=identities)
-
-    def iter_dicts(self) -> Iterator[dict[str, float]]:
-        """One dict per row, such as ``{"score": 0.58, "predicted_label": 1.0}``.
-
-        Amazon's order and types: the score first; both floats; the float32 score widened to a
-        double as it is, so that it prints as 0.5895045399665833 and not as 0.58950454.
-        """
-        for start in range(0, len(self), _SLICE):
-            part = slice(start, start + _SLICE)
-            scores = self.scores[part].tolist()
-            if self.predicted_labels is None:
-                yield from ({"score": score} for score in scores)
-            else:
-                for score, label in zip(scores, self.predicted_labels[part].tolist(), strict=True):
-                    yield {"score": score, "predicted_label": label}

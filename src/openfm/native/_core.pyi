@@ -62,6 +62,21 @@ def encode_scores(
     identities: npt.NDArray[np.uint8] | None = None,
 ) -> bytes: ...
 
+# --- JSON requests and answers: openfm.codecs wraps them ------------------------------------------------------------
+
+def decode_instances(
+    body: bytes | bytearray, feature_dim: int, lines: bool
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]] | None:
+    """indptr, indices and values of plain instances: in ``{"instances": [...]}``, or one on each line.
+
+    None for any other text, be it wrong or not: :mod:`openfm.codecs.instances` reads that. Releases the GIL.
+    """
+
+def encode_predictions(
+    scores: npt.NDArray[np.float32], predicted_labels: npt.NDArray[np.float32] | None, lines: bool
+) -> bytes:
+    """``{"predictions": [...]}``, or a prediction on each line, as orjson would write it. Releases the GIL."""
+
 # --- random streams: openfm.fm.initializers wraps them ---------------------------------------------------------------
 
 class ParallelGenerator:

@@ -7,6 +7,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "python_buffers.hpp"
 #include "records_decode.hpp"
 #include "records_encode.hpp"
 
@@ -22,34 +23,6 @@ template <class T>
 using Vector = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using AnyVector = nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using AnyMatrix = nb::ndarray<nb::ro, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-
-// The bytes of a bytes-like object, held for as long as this lives.
-class BytesView {
-public:
-    explicit BytesView(nb::handle object) {
-        if (PyObject_GetBuffer(object.ptr(), &buffer_, PyBUF_SIMPLE) != 0) throw nb::python_error();
-    }
-    BytesView(const BytesView&) = delete;
-    BytesView& operator=(const BytesView&) = delete;
-    ~BytesView() { PyBuffer_Release(&buffer_); }
-
-    Span span() const {
-        const auto* begin = static_cast<const std::uint8_t*>(buffer_.buf);
-        return {begin, begin + buffer_.len};
-    }
-
-private:
-    Py_buffer buffer_;
-};
-
-// Hands a column to NumPy, which frees it.
-template <class T>
-nb::object to_numpy(Column<T>& column) {
-    const std::size_t size = column.size();
-    T* data = column.release();
-    nb::capsule owner(data, [](void* p) noexcept { std::free(p); });
-    return nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {size}, owner));
-}
 
 struct Decoded {
     std::size_t consumed;
@@ -88,12 +61,14 @@ Decoded decode_records(nb::handle data, std::optional<std::int64_t> feature_dim,
     }
     Decoder decoder(feature_dim.value_or(kUnknownFeatureDim), parse_label_mode(labels), identities);
     const BytesView view(data);
+    const auto* const begin = view.begin<std::uint8_t>();
+    const Span bytes{begin, begin + view.size()};
     {
         const nb::gil_scoped_release release;
         if (framed) {
-            decoder.decode_framed(view.span(), final);
+            decoder.decode_framed(bytes, final);
         } else {
-            decoder.decode_bare(view.span());
+            decoder.decode_bare(bytes);
         }
     }
     const nb::object fault = fault_tuple(decoder);  // before the columns, which it counts, are given away
@@ -118,17 +93,6 @@ std::optional<Numbers> label_numbers(const std::optional<AnyVector>& labels, std
     return numbers(*labels);
 }
 
-template <class Encode>
-nb::bytes encode_to_bytes(Encode encode) {
-    Column<std::uint8_t> out;
-    {
-        const nb::gil_scoped_release release;
-        encode(out);
-    }
-    const std::size_t size = out.size();
-    return nb::bytes(out.reserve(0) - size, size);
-}
-
 nb::bytes encode_dense(const AnyMatrix& values, const std::optional<AnyVector>& labels) {
     const std::optional<Numbers> own_labels = label_numbers(labels, values.shape(0));
     Rows rows;
@@ -136,7 +100,7 @@ nb::bytes encode_dense(const AnyMatrix& values, const std::optional<AnyVector>& 
     rows.width = values.shape(1);
     rows.values = numbers(values);
     rows.labels = own_labels ? &*own_labels : nullptr;
-    return encode_to_bytes([&](Column<std::uint8_t>& out) { encode_rows(rows, out); });
+    return encode_to_bytes<std::uint8_t>([&](Column<std::uint8_t>& out) { encode_rows(rows, out); });
 }
 
 void check_sparse(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices, std::size_t values) {
@@ -162,7 +126,7 @@ nb::bytes encode_sparse(const Vector<std::int64_t>& indptr, const Vector<std::in
     rows.indptr = indptr.data();
     rows.indices = indices.data();
     rows.labels = own_labels ? &*own_labels : nullptr;
-    return encode_to_bytes([&](Column<std::uint8_t>& out) { encode_rows(rows, out); });
+    return encode_to_bytes<std::uint8_t>([&](Column<std::uint8_t>& out) { encode_rows(rows, out); });
 }
 
 void check_identities(const Vector<std::int64_t>& offsets, const Vector<std::uint8_t>& fields, std::size_t records) {
@@ -188,7 +152,7 @@ nb::bytes encode_score_records(const Vector<float>& scores, const std::optional<
         answer.identity_offsets = identity_offsets->data();
         answer.identities = identities->data();
     }
-    return encode_to_bytes([&](Column<std::uint8_t>& out) { encode_scores(answer, out); });
+    return encode_to_bytes<std::uint8_t>([&](Column<std::uint8_t>& out) { encode_scores(answer, out); });
 }
 
 }  // namespace

@@ -1,0 +1,236 @@
+#include "json_scanner.hpp"
+
+#include <charconv>
+#include <cmath>
+
+namespace openfm::json {
+namespace {
+
+constexpr std::uint64_t kExactWhole = std::uint64_t{1} << 53;  // up to here every whole number is a double
+constexpr int kExactPower = 22;                                // and up to here every power of ten
+constexpr double kPowers[kExactPower + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                             1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+constexpr std::ptrdiff_t kDigitsOf64Bits = 19;  // any number of so many digits fits
+
+bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+
+const char* read_digits(const char* p, std::uint64_t& value) {
+    while (is_digit(*p)) value = 10 * value + static_cast<std::uint64_t>(*p++ - '0');
+    return p;
+}
+
+// After the letter e; nullptr where there is no whole number. A large one is cut, far beyond what a double has.
+const char* read_exponent(const char* p, int& exponent) {
+    const bool negative = *p == '-';
+    if (*p == '-' || *p == '+') ++p;
+    if (!is_digit(*p)) return nullptr;
+    int value = 0;
+    for (; is_digit(*p); ++p) {
+        if (value < 100000) value = 10 * value + (*p - '0');
+    }
+    exponent += negative ? -value : value;
+    return p;
+}
+
+// The nearest double of the number at `p`, and where it ends; nullptr where there is none, or none that is finite.
+//
+// The common case is W. D. Clinger's (How to Read Floating Point Numbers Accurately, PLDI 1990): digits and power of ten
+// are both exact as doubles, so that one multiplication or division rounds once, to the nearest.
+inline const char* read_number(const char* p, double& value) {
+    const char* const start = p;
+    const bool negative = *p == '-';
+    if (negative) ++p;
+
+    const char* const whole = p;
+    std::uint64_t digits = 0;
+    p = read_digits(p, digits);
+    std::ptrdiff_t count = p - whole;
+    if (count == 0 || (*whole == '0' && count > 1)) return nullptr;
+    int exponent = 0;
+    if (*p == '.') {
+        const char* const fraction = ++p;
+        p = read_digits(p, digits);
+        if (p == fraction) return nullptr;
+        count += p - fraction;
+        if (count <= kDigitsOf64Bits) exponent = static_cast<int>(fraction - p);
+    }
+    if (*p == 'e' || *p == 'E') {
+        p = read_exponent(p + 1, exponent);
+        if (p == nullptr) return nullptr;
+    }
+
+    if (count <= kDigitsOf64Bits && digits <= kExactWhole && exponent >= -kExactPower && exponent <= kExactPower) {
+        value = static_cast<double>(digits);
+        value = exponent < 0 ? value / kPowers[-exponent] : value * kPowers[exponent];
+        if (negative) value = -value;
+        return p;
+    }
+    const auto [end, error] = std::from_chars(start, p, value);
+    return error == std::errc() && end == p ? p : nullptr;
+}
+
+bool is_surrogate(std::uint32_t code) { return code >= 0xd800 && code < 0xe000; }
+
+}  // namespace
+
+bool Scanner::take_word(std::string_view word) {
+    for (const char c : word) {
+        if (*p_ != c) return false;
+        ++p_;
+    }
+    return true;
+}
+
+bool Scanner::take_null() {
+    skip_spaces();
+    return *p_ == 'n' && take_word("null");
+}
+
+// The hot loop: nearly all of a request's text is read here. Hence the pointer of its own, which stays in a register.
+bool Scanner::floats(std::vector<float>& values) {
+    values.clear();
+    if (!take('[')) return false;
+    if (take(']')) return true;
+    const char* p = p_;
+    while (true) {
+        p = after_spaces(p, end_);
+        // What most of a dense row of sparse data is, as Python writes it.
+        if (p[0] == '0' && p[1] == '.' && p[2] == '0' && p[3] == ',') {
+            values.push_back(0);
+            p += 4;
+            continue;
+        }
+        double number = 0;
+        p = read_number(p, number);
+        if (p == nullptr) return false;
+        const auto value = static_cast<float>(number);
+        if (!std::isfinite(value)) return false;
+        values.push_back(value);
+        p = after_spaces(p, end_);
+        if (*p != ',') break;
+        ++p;
+    }
+    p_ = p;
+    return take(']');
+}
+
+bool Scanner::skip_number() {
+    double value = 0;
+    const char* const end = read_number(p_, value);
+    if (end != nullptr) p_ = end;
+    return end != nullptr;
+}
+
+bool Scanner::index(std::int64_t limit, std::int32_t& value) {
+    skip_spaces();
+    const char* const start = p_;
+    std::uint64_t digits = 0;
+    p_ = read_digits(p_, digits);
+    const std::ptrdiff_t count = p_ - start;
+    if (count == 0 || count > 10 || (*start == '0' && count > 1)) return false;
+    if (digits >= static_cast<std::uint64_t>(limit)) return false;
+    value = static_cast<std::int32_t>(digits);
+    return true;
+}
+
+bool Scanner::name(std::string_view& value) {
+    skip_spaces();
+    return string(value);
+}
+
+// Steps over a string. `value` becomes its text, or a cut copy where it has escapes.
+bool Scanner::string(std::string_view& value) {
+    if (*p_ != '"') return false;
+    const char* const start = ++p_;
+    std::size_t length = 0;
+    bool copied = false;
+    for (; *p_ != '"'; ++length) {
+        std::uint32_t code = 0xff;  // what no known name has, for characters beyond ASCII
+        if (static_cast<unsigned char>(*p_) < 0x20) return false;
+        if (*p_ == '\\') {
+            if (!copied) {
+                length = std::string_view(start, static_cast<std::size_t>(p_ - start)).copy(name_, kLongestName);
+                copied = true;
+            }
+            if (!escape(code)) return false;
+        } else if (static_cast<unsigned char>(*p_) < 0x80) {
+            code = static_cast<unsigned char>(*p_++);
+        } else if (!multibyte()) {
+            return false;
+        }
+        if (copied && length < kLongestName) name_[length] = static_cast<char>(code < 0x80 ? code : 0xff);
+    }
+    if (copied) {
+        value = {name_, length < kLongestName ? length : kLongestName};
+    } else {
+        value = {start, static_cast<std::size_t>(p_ - start)};
+    }
+    ++p_;
+    return true;
+}
+
+// An escape, at its backslash; two of them where they are the halves of one character.
+bool Scanner::escape(std::uint32_t& code) {
+    const char kind = p_[1];
+    p_ += 2;
+    switch (kind) {
+        case '"':
+        case '\\':
+        case '/': code = static_cast<unsigned char>(kind); return true;
+        case 'b': code = '\b'; return true;
+        case 'f': code = '\f'; return true;
+        case 'n': code = '\n'; return true;
+        case 'r': code = '\r'; return true;
+        case 't': code = '\t'; return true;
+        case 'u': break;
+        default: return false;
+    }
+    if (!hex4(code)) return false;
+    if (!is_surrogate(code)) return true;
+    std::uint32_t low = 0;
+    return code < 0xdc00 && *p_ == '\\' && p_[1] == 'u' && (p_ += 2, hex4(low)) && low >= 0xdc00 && low < 0xe000;
+}
+
+bool Scanner::hex4(std::uint32_t& code) {
+    code = 0;
+    for (const char* const end = p_ + 4; p_ != end; ++p_) {
+        const char letter = static_cast<char>(*p_ | 0x20);
+        const bool is_letter = letter >= 'a' && letter <= 'f';
+        if (!is_letter && !is_digit(*p_)) return false;
+        code = 16 * code + static_cast<std::uint32_t>(is_letter ? letter - 'a' + 10 : *p_ - '0');
+    }
+    return true;
+}
+
+// A character of two to four bytes (Unicode, table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF).
+bool Scanner::multibyte() {
+    const auto lead = static_cast<unsigned char>(*p_);
+    const int more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+    if (lead < 0xc2 || lead > 0xf4) return false;
+    std::uint32_t code = lead & (0x3fu >> more);
+    for (int i = 0; i < more; ++i) {
+        const auto byte = static_cast<unsigned char>(*++p_);
+        if ((byte & 0xc0) != 0x80) return false;
+        code = code << 6 | (byte & 0x3fu);
+    }
+    ++p_;
+    constexpr std::uint32_t least[] = {0x80, 0x800, 0x10000};
+    return code >= least[more - 1] && code <= 0x10ffff && !is_surrogate(code);
+}
+
+bool Scanner::skip_value(int depth) {
+    if (depth > kMaxDepth) return false;
+    skip_spaces();
+    std::string_view text;
+    switch (*p_) {
+        case '"': return string(text);
+        case '{': return object([&](std::string_view) { return skip_value(depth + 1); });
+        case '[': return array([&] { return skip_value(depth + 1); });
+        case 't': return take_word("true");
+        case 'f': return take_word("false");
+        case 'n': return take_word("null");
+        default: return skip_number();
+    }
+}
+
+}  // namespace openfm::json

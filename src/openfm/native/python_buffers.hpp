@@ -1,0 +1,56 @@
+// Bytes from Python and columns to it, without a copy where one can be spared.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+
+#include "records_column.hpp"
+
+namespace openfm {
+
+// The bytes of a bytes-like object, held for as long as this lives.
+class BytesView {
+public:
+    explicit BytesView(nanobind::handle object) {
+        if (PyObject_GetBuffer(object.ptr(), &buffer_, PyBUF_SIMPLE) != 0) throw nanobind::python_error();
+    }
+    BytesView(const BytesView&) = delete;
+    BytesView& operator=(const BytesView&) = delete;
+    ~BytesView() { PyBuffer_Release(&buffer_); }
+
+    template <class Byte>
+    const Byte* begin() const {
+        return static_cast<const Byte*>(buffer_.buf);
+    }
+    std::size_t size() const { return static_cast<std::size_t>(buffer_.len); }
+
+private:
+    Py_buffer buffer_;
+};
+
+// Hands a column to NumPy, which frees it.
+template <class T>
+nanobind::object to_numpy(records::Column<T>& column) {
+    const std::size_t size = column.size();
+    T* data = column.release();
+    nanobind::capsule owner(data, [](void* p) noexcept { std::free(p); });
+    return nanobind::cast(nanobind::ndarray<nanobind::numpy, T, nanobind::ndim<1>>(data, {size}, owner));
+}
+
+// What `encode` appends to a column of bytes, which it does without the GIL.
+template <class Byte, class Encode>
+nanobind::bytes encode_to_bytes(Encode encode) {
+    records::Column<Byte> out;
+    {
+        const nanobind::gil_scoped_release release;
+        encode(out);
+    }
+    const std::size_t size = out.size();
+    return nanobind::bytes(out.reserve(0) - size, size);
+}
+
+}  // namespace openfm
