@@ -5,10 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import os
-import shutil
 import tarfile
-import zlib
-from typing import IO
+from typing import IO, cast
+
+from isal import igzip, isal_zlib
 
 from openfm.artifact.limits import BoundedReader, unpacked_limit
 from openfm.artifact.names import MODEL_NAME, choose_model, is_model_name, leads_out, listed
@@ -19,7 +19,17 @@ __all__ = ["GZIP_MAGIC", "read_archive", "unpacked_size", "write_archive"]
 GZIP_MAGIC = b"\x1f\x8b"
 """The first bytes of a gzip file."""
 
+# tarfile lets ValueError and OverflowError through for some headers that make no sense.
+_UNSOUND: tuple[type[Exception], ...] = (
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    EOFError,
+    cast(type[Exception], isal_zlib.error),
+    ValueError,
+    OverflowError,
+)
 _MAX_MEMBERS = 1000
+_PIECE_BYTES = 2**18
 _SMALLEST_GZIP = 18  # header, empty block, trailer
 _GZIP_OVERHEAD = 2**16  # what compression may add to small data
 _GZIP_LEVEL = 6  # Amazon's; parameters hardly compress at any
@@ -37,7 +47,7 @@ def read_archive(source: IO[bytes]) -> io.BytesIO:
     """
     limit = unpacked_limit(os.fstat(source.fileno()).st_size)
     try:
-        with gzip.GzipFile(fileobj=source) as unzipped:
+        with igzip.IGzipFile(fileobj=source) as unzipped:  # type: ignore[no-untyped-call]
             bounded = BoundedReader(unzipped, limit=limit)
             model_file = _read_tar(bounded)
             while bounded.read(2**20):  # to the end, where gzip compares its checksum
@@ -45,15 +55,7 @@ def read_archive(source: IO[bytes]) -> io.BytesIO:
             return model_file
     except ArtifactError:
         raise
-    # tarfile lets ValueError and OverflowError through for some headers that make no sense.
-    except (
-        tarfile.TarError,
-        gzip.BadGzipFile,
-        EOFError,
-        zlib.error,
-        ValueError,
-        OverflowError,
-    ) as error:
+    except _UNSOUND as error:
         raise ArtifactError(f"it is a damaged tar.gz: {error}") from error
 
 
@@ -102,7 +104,7 @@ def _read_tar(unzipped: BoundedReader) -> io.BytesIO:
             names.append(name)
             if name == MODEL_NAME or (model_file is None and is_model_name(name)):
                 model_file = None  # never two models in memory
-                model_file = _extracted(archive, member)
+                model_file = _extracted(unzipped, member)
     if choose_model(names, "it") is None or model_file is None:
         raise ArtifactError(f"it holds no {MODEL_NAME}; it holds {listed(names)}")
     return model_file
@@ -117,10 +119,12 @@ def _checked_name(member: tarfile.TarInfo) -> str:
     return name
 
 
-def _extracted(archive: tarfile.TarFile, member: tarfile.TarInfo) -> io.BytesIO:
+def _extracted(unzipped: BoundedReader, member: tarfile.TarInfo) -> io.BytesIO:
+    # Not by tarfile's own file, which copies everything twice more.
     memory = io.BytesIO()
-    with archive.extractfile(member) or io.BytesIO() as content:
-        shutil.copyfileobj(content, memory, 2**20)
+    unzipped.seek(member.offset_data)
+    while piece := unzipped.read(min(_PIECE_BYTES, member.size - memory.tell())):
+        memory.write(piece)
     if memory.tell() != member.size:
         raise ArtifactError(f"it ends within its member {member.name}")
     return memory

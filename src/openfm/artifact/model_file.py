@@ -14,18 +14,20 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, cast
 
 from openfm.artifact.limits import MAX_EXTRAS_BYTES, MAX_JSON_BYTES, BoundedReader, unpacked_limit
 from openfm.artifact.names import leads_out, listed
 from openfm.artifact.ndarray_file import (
     LIST_MAGIC,
+    Readable,
     StoredArray,
+    array_pieces,
     arrays_size,
     read_arrays,
-    write_arrays,
 )
 from openfm.errors import ArtifactError
+from openfm.stored_zip import StoredMember, StoredZipWriter
 
 __all__ = ["EXTRAS_PREFIX", "ModelFile", "inspect_model_file", "read_model_file", "write_model_file"]
 
@@ -34,8 +36,6 @@ EXTRAS_PREFIX = "openfm/"
 
 _META, _SYMBOL, _PARAMS = "meta.json", "symbol.json", "params"
 _ZIP_MAGIC = b"PK\x03\x04"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first time that a zip can hold
-_REGULAR_0644 = (stat.S_IFREG | 0o644) << 16
 _UNIX = 3
 _ENCRYPTED = 0x1
 
@@ -79,7 +79,7 @@ def read_model_file(
         return ModelFile(
             meta=meta,
             symbol=_read_json(archive, members[_SYMBOL]),
-            arrays=_read_params(archive, members[_PARAMS], None if max_values is None else max_values(meta)),
+            arrays=_read_params(source, archive, members[_PARAMS], None if max_values is None else max_values(meta)),
             extras={
                 name: _read_extra(archive, info) for name, info in members.items() if name.startswith(EXTRAS_PREFIX)
             },
@@ -124,23 +124,13 @@ def _opened(source: IO[bytes], limit: int | None) -> Iterator[tuple[zipfile.ZipF
 
 def write_model_file(destination: IO[bytes], content: ModelFile) -> None:
     """Write a ``model_algo-1`` to a seekable file: equal content, equal bytes."""
-    with zipfile.ZipFile(destination, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(_member(_META), content.meta)
-        archive.writestr(_member(_SYMBOL), content.symbol)
-        params = _member(_PARAMS)
-        # Known ahead, so that zipfile makes room for a 64-bit size only where one is needed.
-        params.file_size = arrays_size(content.arrays)
-        with archive.open(params, "w") as stream:
-            write_arrays(stream, content.arrays)
-        for name in sorted(content.extras):
-            archive.writestr(_member(name), content.extras[name])
-
-
-def _member(name: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name, _EPOCH)
-    info.create_system = _UNIX
-    info.external_attr = _REGULAR_0644
-    return info
+    archive = StoredZipWriter(destination)
+    archive.add(_META, [content.meta], len(content.meta))
+    archive.add(_SYMBOL, [content.symbol], len(content.symbol))
+    archive.add(_PARAMS, array_pieces(content.arrays), arrays_size(content.arrays))
+    for name, extra in sorted(content.extras.items()):
+        archive.add(name, [extra], len(extra))
+    archive.close()
 
 
 def _check_magic(start: bytes) -> None:
@@ -207,9 +197,13 @@ def _read_json(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     return archive.read(info)
 
 
-def _read_params(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_values: int | None) -> dict[str, StoredArray]:
+def _read_params(
+    source: IO[bytes], archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_values: int | None
+) -> dict[str, StoredArray]:
+    if info.compress_type == zipfile.ZIP_STORED:
+        return read_arrays(StoredMember(source, archive, info), info.file_size, max_values=max_values)
     with archive.open(info) as stream:
-        arrays = read_arrays(stream, info.file_size, max_values=max_values)
+        arrays = read_arrays(cast(Readable, stream), info.file_size, max_values=max_values)
         stream.read(1)  # makes zipfile compare the checksum, which it does at a member's end only
     return arrays
 

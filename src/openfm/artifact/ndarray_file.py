@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ import numpy.typing as npt
 from openfm.artifact.limits import unpacked_limit
 from openfm.errors import ArtifactError
 
-__all__ = ["LIST_MAGIC", "StoredArray", "arrays_size", "read_arrays", "write_arrays"]
+__all__ = ["LIST_MAGIC", "Readable", "StoredArray", "array_pieces", "arrays_size", "read_arrays"]
 
 LIST_MAGIC = 0x112
 """The first eight bytes of a file of arrays."""
@@ -45,7 +45,18 @@ _DTYPES: dict[int, str] = {0: "<f4", 1: "<f8", 2: "<f2", 3: "|u1", 4: "<i4", 5: 
 _MAX_ARRAYS = 64
 _MAX_DIMENSIONS = 8
 _MAX_NAME_BYTES = 1024
-_CHUNK_BYTES = 2**20
+
+# What is read, summed up and looked at, or written, before the next: it stays in a core's cache.
+_PIECE_BYTES = 2**18
+_PIECE_IDS = _PIECE_BYTES // 8
+
+
+class Readable(Protocol):
+    """Where arrays are read from."""
+
+    def readinto(self, memory: memoryview, /) -> int:
+        """Fill ``memory`` as far as there is something; 0: there is no more."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +67,27 @@ class StoredArray:
         shape: the array's shape.
         values: the stored values: of ``shape``, or of (stored rows, *shape[1:]) when ``row_ids`` is
             given.
-        row_ids: None for a dense array; for a row_sparse one the rows that ``values`` holds,
-            integers of shape (stored rows,), each once and below ``shape[0]``, in any order. All
-            other rows are zero.
+        row_ids: the rows that ``values`` holds, integers of shape (stored rows,), each once and below ``shape[0]``;
+            all others are zero. None: ``values`` holds all rows in order.
+        as_rows: whether it is stored as row_sparse, not dense.
+        finite: whether the values are known to be finite float32; False: nobody looked.
     """
 
     shape: tuple[int, ...]
     values: npt.NDArray[Any]
     row_ids: npt.NDArray[Any] | None = None
+    as_rows: bool = False
+    finite: bool = False
 
     @classmethod
     def dense(cls, values: npt.NDArray[np.float32]) -> StoredArray:
-        """An array stored whole."""
+        """An array to be stored whole."""
         return cls(values.shape, values)
 
     @classmethod
     def row_sparse(cls, values: npt.NDArray[np.float32]) -> StoredArray:
-        """An array stored as rows, all of them, as Amazon's container stores w and V."""
-        return cls(values.shape, values, np.arange(len(values), dtype=np.int64))
+        """An array to be stored as rows, all of them, as Amazon's container stores w and V."""
+        return cls(values.shape, values, as_rows=True)
 
     def to_float32(self) -> npt.NDArray[np.float32]:
         """The whole array in float32; the stored values themselves where they are just that.
@@ -86,7 +100,7 @@ class StoredArray:
             raise ArtifactError(f"it stores {self.values.dtype} values where floats were expected")
         with np.errstate(over="ignore"):  # an overflow becomes infinity, which is refused later
             values = self.values.astype(np.float32, copy=False)
-        if self.row_ids is None or _counts_up(self.row_ids, self.shape[0]):
+        if self.row_ids is None:
             return values
         needed = math.prod(self.shape) * values.itemsize
         if needed > unpacked_limit(values.nbytes):
@@ -96,7 +110,7 @@ class StoredArray:
         return whole
 
 
-def read_arrays(stream: IO[bytes], size: int, *, max_values: int | None = None) -> dict[str, StoredArray]:
+def read_arrays(stream: Readable, size: int, *, max_values: int | None = None) -> dict[str, StoredArray]:
     """Read a whole file of named arrays; each array's values are read once, into their own memory.
 
     Args:
@@ -125,38 +139,42 @@ def read_arrays(stream: IO[bytes], size: int, *, max_values: int | None = None) 
     return dict(zip(names, arrays, strict=True))
 
 
-def write_arrays(stream: IO[bytes], arrays: Mapping[str, StoredArray]) -> None:
-    """Write named arrays (float32, row ids int64) byte for byte as MXNet's ``nd.save`` does."""
-    stream.write(struct.pack("<QQQ", LIST_MAGIC, 0, len(arrays)))
+def array_pieces(arrays: Mapping[str, StoredArray]) -> Iterator[bytes | memoryview]:
+    """The bytes of a file of named arrays (float32, row ids int64), as MXNet's ``nd.save`` writes them, in pieces."""
+    yield struct.pack("<QQQ", LIST_MAGIC, 0, len(arrays))
     for array in arrays.values():
-        stream.write(_array_header(array))
-        stream.write(_bytes_of(np.ascontiguousarray(array.values, dtype="<f4")))
-        if array.row_ids is not None:
-            stream.write(_bytes_of(np.ascontiguousarray(array.row_ids, dtype="<i8")))
-    stream.write(_names(arrays))
+        yield _array_header(array)
+        values = _bytes_of(np.ascontiguousarray(array.values, dtype="<f4"))
+        for start in range(0, len(values), _PIECE_BYTES):
+            yield values[start : start + _PIECE_BYTES]
+        if array.as_rows:
+            rows = array.shape[0]
+            for start in range(0, rows, _PIECE_IDS):
+                yield _bytes_of(np.arange(start, min(rows, start + _PIECE_IDS), dtype="<i8"))
+    yield _names(arrays)
 
 
 def arrays_size(arrays: Mapping[str, StoredArray]) -> int:
-    """The number of bytes that :func:`write_arrays` writes."""
+    """The number of bytes of :func:`array_pieces`."""
     return (
         struct.calcsize("<QQQ")
         + sum(len(_array_header(array)) + 4 * array.values.size for array in arrays.values())
-        + sum(8 * len(array.row_ids) for array in arrays.values() if array.row_ids is not None)
+        + sum(8 * array.shape[0] for array in arrays.values() if array.as_rows)
         + len(_names(arrays))
     )
 
 
 def _array_header(array: StoredArray) -> bytes:
     context = struct.pack("<iii", *_CPU, _FLOAT32)
-    if array.row_ids is None:
+    if not array.as_rows:
         return struct.pack("<Ii", _MAGIC_V2, _DENSE) + _shape(array.shape) + context
     return (
         struct.pack("<Ii", _MAGIC_V2, _ROW_SPARSE)
-        + _shape(array.values.shape)
+        + _shape(array.shape)  # of the rows that are stored: all
         + _shape(array.shape)
         + context
         + struct.pack("<i", _INT64)
-        + _shape(array.row_ids.shape)
+        + _shape(array.shape[:1])
     )
 
 
@@ -176,7 +194,7 @@ def _bytes_of(array: npt.NDArray[Any]) -> memoryview:
 class _Source:
     """The bytes still to come, of which no more can be asked for than there are."""
 
-    def __init__(self, stream: IO[bytes], size: int) -> None:
+    def __init__(self, stream: Readable, size: int) -> None:
         self._stream = stream
         self.remaining = size
 
@@ -187,27 +205,36 @@ class _Source:
 
     def take(self, count: int, what: str) -> bytes:
         """A few bytes; ``what`` they are, for the sentence when they are missing."""
-        return self.array(np.dtype(np.uint8), (count,), what).tobytes()
+        return self.array(np.dtype(np.uint8), (count,), what)[0].tobytes()
 
-    def array(self, dtype: np.dtype[Any], shape: tuple[int, ...], what: str) -> npt.NDArray[Any]:
-        """An array of its own memory, filled from the stream."""
+    def array(self, dtype: np.dtype[Any], shape: tuple[int, ...], what: str) -> tuple[npt.NDArray[Any], bool]:
+        """An array of its own memory, filled from the stream, and whether it is known to be finite float32."""
         size = math.prod(shape) * dtype.itemsize
         if size > self.remaining:
             raise ArtifactError(f"params ends early: {what} takes {size} bytes and {self.remaining} are left")
         out = np.empty(shape, dtype=dtype)
         self.remaining -= size
-        self._fill(_bytes_of(out), what)
-        return out
+        memory, flat = _bytes_of(out), out.reshape(-1)
+        finite = dtype == np.float32
+        length = _PIECE_BYTES // dtype.itemsize
+        for start in range(0, len(flat), length):
+            piece = flat[start : start + length]
+            self._fill(memory[start * dtype.itemsize :][: piece.nbytes], what)
+            finite = finite and _is_finite(piece)
+        return out, finite
 
     def _fill(self, memory: memoryview, what: str) -> None:
-        # In small pieces: a zip member can only be read by way of bytes objects.
-        filled = 0
-        while filled < len(memory):
-            piece = self._stream.read(min(_CHUNK_BYTES, len(memory) - filled))
-            if not piece:
+        while len(memory):
+            count = self._stream.readinto(memory)
+            if not count:
                 raise ArtifactError(f"params ends early, within {what}")
-            memory[filled : filled + len(piece)] = piece
-            filled += len(piece)
+            memory = memory[count:]
+
+
+def _is_finite(values: npt.NDArray[np.float32]) -> bool:
+    # Both are NaN if any value is; much faster than a mask.
+    with np.errstate(invalid="ignore"):
+        return bool(np.isfinite(values.min()) and np.isfinite(values.max()))
 
 
 def _read_array(source: _Source, max_values: int | None, what: str) -> StoredArray:
@@ -230,7 +257,8 @@ def _read_array(source: _Source, max_values: int | None, what: str) -> StoredArr
             f"feature_dim and num_factors of meta.json has at most {max_values}"
         )
     if stored_shape is None:
-        return StoredArray(shape, source.array(dtype, shape, f"{what} of shape {shape}"))
+        values, finite = source.array(dtype, shape, f"{what} of shape {shape}")
+        return StoredArray(shape, values, finite=finite)
     id_dtype = _read_dtype(source, f"{what}'s row id type")
     id_shape = _read_shape(source, f"{what}'s row ids' shape")
     rows = stored_shape[0]
@@ -239,10 +267,12 @@ def _read_array(source: _Source, max_values: int | None, what: str) -> StoredArr
             f"params: {what} has shape {shape}, stored rows of shape {stored_shape} and row ids of "
             f"shape {id_shape}, which do not fit each other"
         )
-    values = source.array(dtype, stored_shape, f"{what} of shape {stored_shape}")
-    row_ids = source.array(id_dtype, id_shape, f"{what}'s row ids")
+    values, finite = source.array(dtype, stored_shape, f"{what} of shape {stored_shape}")
+    row_ids, _ = source.array(id_dtype, id_shape, f"{what}'s row ids")
+    if _counts_up(row_ids, shape[0]):
+        return StoredArray(shape, values, as_rows=True, finite=finite)
     _check_row_ids(row_ids, shape[0], what)
-    return StoredArray(shape, values, row_ids)
+    return StoredArray(shape, values, row_ids, as_rows=True, finite=finite)
 
 
 def _read_shape(source: _Source, what: str) -> tuple[int, ...]:
@@ -265,7 +295,7 @@ def _read_dtype(source: _Source, what: str) -> np.dtype[Any]:
 def _check_row_ids(row_ids: npt.NDArray[Any], rows: int, what: str) -> None:
     if row_ids.dtype.kind != "i":
         raise ArtifactError(f"params: {what} has row ids of type {row_ids.dtype}")
-    if not len(row_ids) or _counts_up(row_ids, rows):
+    if not len(row_ids):
         return
     low, high = int(row_ids.min()), int(row_ids.max())
     if low < 0 or high >= rows:
@@ -276,7 +306,12 @@ def _check_row_ids(row_ids: npt.NDArray[Any], rows: int, what: str) -> None:
 
 
 def _counts_up(row_ids: npt.NDArray[Any], rows: int) -> bool:
-    return len(row_ids) == rows and bool(np.array_equal(row_ids, np.arange(rows)))
+    """Whether these are all rows in order."""
+    if row_ids.dtype.kind != "i" or len(row_ids) != rows:
+        return False
+    first = np.arange(min(rows, _PIECE_IDS), dtype=row_ids.dtype)
+    pieces = ((start, row_ids[start : start + _PIECE_IDS]) for start in range(0, rows, _PIECE_IDS))
+    return all(np.array_equal(piece, first[: len(piece)] + start) for start, piece in pieces)
 
 
 def _read_names(source: _Source, arrays: int) -> list[str]:

@@ -128,6 +128,8 @@ def _finite(name: str, array: StoredArray) -> npt.NDArray[np.float32]:
         values = array.to_float32()
     except ArtifactError as error:
         raise ArtifactError(f"{name} of shape {array.shape} cannot be read: {error}") from error
+    if array.finite:
+        return values
     flat = values.reshape(-1)
     for start in range(0, len(flat), _CHUNK):  # in pieces, so that no mask of the whole array is made
         finite = np.isfinite(flat[start : start + _CHUNK])

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from openfm.artifact.ndarray_file import StoredArray, arrays_size, read_arrays, write_arrays
+from openfm.artifact.ndarray_file import StoredArray, array_pieces, arrays_size, read_arrays
 from openfm.errors import ArtifactError
 from support.artifacts import dense_array, params_bytes, row_sparse_array, shape_bytes
 
@@ -20,9 +20,7 @@ def read(data: bytes) -> dict[str, StoredArray]:
 
 
 def written(arrays: dict[str, StoredArray]) -> bytes:
-    buffer = io.BytesIO()
-    write_arrays(buffer, arrays)
-    return buffer.getvalue()
+    return b"".join(array_pieces(arrays))
 
 
 def one(array: bytes) -> StoredArray:

@@ -93,7 +93,7 @@ def test_failure_leaves_the_old_model_and_nothing_else(tmp_path, small, monkeypa
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("openfm.artifact.model_file.write_arrays", full)
+    monkeypatch.setattr("openfm.artifact.model_file.array_pieces", full)
     with pytest.raises(PlatformError, match=f"to {path}: No space left on device"):
         small.model().save(path)
     assert [path] == list(tmp_path.iterdir())
