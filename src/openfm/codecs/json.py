@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from openfm.codecs.instances import decode_instances
 from openfm.codecs.parsing import parse_json
 from openfm.codecs.plain import decode_plain
 from openfm.codecs.predictions import Predictions
-from openfm.codecs.requests import Body, Request
+from openfm.codecs.queries import decode_any
+from openfm.codecs.requests import Body, RankingRequest, Request
 from openfm.errors import RequestError
-from openfm.fm.rows import SparseRows
 from openfm.native import _core
 
 __all__ = ["CONTENT_TYPE", "decode", "encode"]
@@ -16,14 +15,14 @@ __all__ = ["CONTENT_TYPE", "decode", "encode"]
 CONTENT_TYPE = "application/json"
 
 
-def decode(body: Body, feature_dim: int) -> Request:
-    """Read a request: an object whose ``instances`` is a list of instances in any of the forms.
+def decode(body: Body, feature_dim: int) -> Request | RankingRequest:
+    """Read a request: an object whose ``instances`` is a list of instances in any of the forms, or of queries.
 
     Raises:
         RequestError: The body is not such an object, or an instance cannot be scored.
     """
     rows = decode_plain(body, feature_dim)
-    return Request(_decode_any(body, feature_dim) if rows is None else rows)
+    return _decode_document(body, feature_dim) if rows is None else Request(rows)
 
 
 def encode(predictions: Predictions) -> bytes:
@@ -35,11 +34,11 @@ def encode(predictions: Predictions) -> bytes:
     return _core.encode_predictions(predictions.scores, predictions.predicted_labels, lines=False)
 
 
-def _decode_any(body: Body, feature_dim: int) -> SparseRows:
+def _decode_document(body: Body, feature_dim: int) -> Request | RankingRequest:
     document = parse_json(body, "the body")
     instances = document.get("instances") if isinstance(document, dict) else None
     if not isinstance(instances, list):
         raise RequestError(
             'the body must be an object with a list "instances", such as {"instances": [{"features": [0.5, 1.0]}]}'
         )
-    return decode_instances(instances, feature_dim)
+    return decode_any(instances, feature_dim)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from openfm.codecs.instances import decode_instances
 from openfm.codecs.parsing import parse_json
 from openfm.codecs.plain import decode_plain
 from openfm.codecs.predictions import Predictions
-from openfm.codecs.requests import Body, Request
+from openfm.codecs.queries import decode_any
+from openfm.codecs.requests import Body, RankingRequest, Request
 from openfm.native import _core
 
 __all__ = ["CONTENT_TYPE", "decode", "encode", "iter_instances"]
@@ -19,14 +19,14 @@ CONTENT_TYPE = "application/jsonlines"
 _BLANKS = re.compile(rb"\s*")
 
 
-def decode(body: Body, feature_dim: int) -> Request:
-    """Read a request: each line that is not blank is one instance, in any of the three forms.
+def decode(body: Body, feature_dim: int) -> Request | RankingRequest:
+    """Read a request: each line that is not blank is one instance, in any of the three forms, or one query.
 
     Raises:
         RequestError: A line is not JSON, or an instance cannot be scored.
     """
     rows = decode_plain(body, feature_dim, lines=True)
-    return Request(decode_instances(iter_instances(body), feature_dim) if rows is None else rows)
+    return decode_any(iter_instances(body), feature_dim) if rows is None else Request(rows)
 
 
 def encode(predictions: Predictions) -> bytes:

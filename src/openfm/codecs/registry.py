@@ -8,11 +8,11 @@ from typing import Final
 
 from openfm.codecs import json, jsonlines, recordio_protobuf
 from openfm.codecs.predictions import Predictions
-from openfm.codecs.requests import Body, Request
+from openfm.codecs.requests import Body, RankingRequest, Request
 
 __all__ = ["DECODERS", "ENCODERS", "Decoder", "Encoder"]
 
-Decoder = Callable[[Body, int], Request]
+Decoder = Callable[[Body, int], Request | RankingRequest]
 """Reads a request's body, given the model's feature_dim; raises RequestError."""
 
 Encoder = Callable[[Predictions], bytes]

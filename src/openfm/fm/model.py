@@ -141,9 +141,9 @@ class FactorizationMachine:
         return self._scorer.score(rows.indptr, rows.indices, rows.values, sigmoid, threads)
 
 
-def predicted_labels(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """A binary classifier's labels: 1.0 where the score (a probability) is at least 0.5, else 0.0."""
-    return (scores >= np.float32(0.5)).astype(np.float32)
+def predicted_labels(scores: npt.NDArray[np.float32], threshold: float = 0.5) -> npt.NDArray[np.float32]:
+    """A binary classifier's labels: 1.0 where the score (a probability) is at least the threshold, else 0.0."""
+    return (scores.astype(np.float64) >= threshold).astype(np.float32)
 
 
 def _frozen(array: npt.ArrayLike) -> npt.NDArray[np.float32]:

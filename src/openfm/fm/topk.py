@@ -22,7 +22,7 @@ from openfm.fm.matrices import as_rows
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.rows import SparseRows
 
-__all__ = ["FixedFeatures", "Ranking", "best_features", "best_rows", "rank"]
+__all__ = ["FixedFeatures", "Ranking", "best_features", "best_rows", "joined_rows", "rank"]
 
 _BLOCK_VALUES = 2**20  # of V at a time: 4 MiB, which stays in a processor's cache
 _EPSILON = 2.0**-24
@@ -166,6 +166,30 @@ def best_rows(
     excluded = _places(range(len(candidates)), exclude) if exclude is not None else np.empty(0, dtype=np.int64)
     chosen, raw = _best(scores, 0.0, lambda numbers: scores[numbers], k, excluded, rows_at_once=len(candidates) + 1)
     return _ranking(machine, chosen, raw + fixed.score)
+
+
+def joined_rows(
+    fixed: SparseRows, candidates: range | npt.NDArray[np.int64] | SparseRows, chosen: npt.NDArray[np.int64]
+) -> SparseRows:
+    """The rows whose scores a ranking tells: the fixed features with each of the chosen candidates.
+
+    Args:
+        fixed: one row.
+        candidates: what was ranked: features, or rows.
+        chosen: features, or numbers of rows.
+    """
+    if isinstance(candidates, SparseRows):
+        added = candidates.take(chosen)
+    else:
+        ones = np.ones(len(chosen), dtype=np.float32)
+        added = SparseRows(np.arange(len(chosen) + 1), chosen.astype(np.int32), ones, fixed.feature_dim)
+    numbers = np.arange(len(added))
+    owners = np.concatenate([np.repeat(numbers, fixed.nnz), np.repeat(numbers, np.diff(added.indptr))])
+    indices = np.concatenate([np.tile(fixed.indices, len(added)), added.indices])
+    values = np.concatenate([np.tile(fixed.values, len(added)), added.values])
+    order = np.lexsort((indices, owners))
+    indptr = added.indptr + fixed.nnz * np.arange(len(added) + 1)
+    return SparseRows(indptr, indices[order], values[order], fixed.feature_dim)
 
 
 def _as_row(fixed: Any, feature_dim: int) -> SparseRows:

@@ -6,9 +6,12 @@ from flask import Response, request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import ClientDisconnected
 
+from openfm.codecs.documents import DOCUMENT_ENCODERS
 from openfm.codecs.registry import ENCODERS
-from openfm.errors import PayloadTooLargeError, RequestError
-from openfm.serving.negotiation import choose_answer_type, choose_decoder
+from openfm.codecs.requests import RankingRequest, Request
+from openfm.errors import NotAcceptableError, PayloadTooLargeError, RequestError
+from openfm.serving.details import explained_predictions, ranked_predictions
+from openfm.serving.negotiation import AnswerForm, choose_answer_form, choose_decoder
 from openfm.serving.observer import ROWS_KEY
 from openfm.serving.predictor import Predictor
 from openfm.serving.settings import ServingSettings
@@ -28,7 +31,7 @@ def answer_invocation(body: bytearray, predictor: Predictor, settings: ServingSe
     Args:
         body: what :func:`read_body` read; an empty one is answered by 204.
         predictor: the model.
-        settings: the default type of answers.
+        settings: the default type of answers, and the threshold.
 
     Raises:
         RequestError: the request cannot be answered; one of its subclasses where a header is the reason.
@@ -36,11 +39,24 @@ def answer_invocation(body: bytearray, predictor: Predictor, settings: ServingSe
     if not body:
         return Response(status=204, mimetype="text/plain")
     decode = choose_decoder(request.mimetype, body)
-    answer_type = choose_answer_type(request.headers.get("Accept"), settings.default_answer_type)
+    form = choose_answer_form(request.headers.get("Accept"), settings.default_answer_type, settings.threshold)
     instances = decode(body, predictor.feature_dim)
-    predictions = predictor.predict(instances.rows).identified(instances.identities)
-    request.environ[ROWS_KEY] = len(instances.rows)
-    return Response(ENCODERS[answer_type](predictions), content_type=answer_type)
+    content = _content(instances, predictor, form)
+    request.environ[ROWS_KEY] = len(instances)
+    return Response(content, content_type=form.content_type)
+
+
+def _content(instances: Request | RankingRequest, predictor: Predictor, form: AnswerForm) -> bytes:
+    if isinstance(instances, RankingRequest):
+        if form.content_type not in DOCUMENT_ENCODERS:
+            raise NotAcceptableError(
+                f"{form.content_type} has no room for rankings: ask for one of {', '.join(DOCUMENT_ENCODERS)}"
+            )
+        return DOCUMENT_ENCODERS[form.content_type](ranked_predictions(predictor, instances, form))
+    if form.verbose:
+        return DOCUMENT_ENCODERS[form.content_type](explained_predictions(predictor, instances.rows, form))
+    predictions = predictor.predict(instances.rows, form.threshold)
+    return ENCODERS[form.content_type](predictions.identified(instances.identities))
 
 
 def read_body(limit: int | None) -> bytearray:

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Literal
+
 import numpy as np
+import numpy.typing as npt
 
 from openfm.codecs.predictions import Predictions
+from openfm.codecs.requests import RankingQuery
 from openfm.errors import RequestError
+from openfm.fm.explain import Explanation, explain_rows
 from openfm.fm.model import FactorizationMachine, PredictorType, predicted_labels
 from openfm.fm.rows import SparseRows
+from openfm.fm.topk import Ranking, joined_rows, rank
 
-__all__ = ["Predictor"]
+__all__ = ["AMAZONS_THRESHOLD", "MOST_EXPLAINED_FEATURES", "Predictor", "Threshold"]
+
+Threshold = float | Literal["stored"]
+"""From which score on label 1 is predicted; ``stored``: the model's own, and 0.5 where it has none."""
+
+AMAZONS_THRESHOLD = 0.5
+
+MOST_EXPLAINED_FEATURES = 2048
+"""The non-zero features that a row may have if it is to be explained: all of their pairs are looked at."""
 
 
 class Predictor:
@@ -20,18 +35,20 @@ class Predictor:
 
     Args:
         machine: the trained model.
+        stored_threshold: the model's own threshold, if it has one.
     """
 
-    def __init__(self, machine: FactorizationMachine) -> None:
+    def __init__(self, machine: FactorizationMachine, stored_threshold: float | None = None) -> None:
         machine.prepare()
         self._machine = machine
+        self._stored_threshold = AMAZONS_THRESHOLD if stored_threshold is None else stored_threshold
 
     @property
     def feature_dim(self) -> int:
         """The width of the rows that it takes."""
         return self._machine.feature_dim
 
-    def predict(self, rows: SparseRows) -> Predictions:
+    def predict(self, rows: SparseRows, threshold: Threshold = AMAZONS_THRESHOLD) -> Predictions:
         """Score rows; a binary classifier labels them too.
 
         Raises:
@@ -42,6 +59,58 @@ class Predictor:
         finite = np.isfinite(scores)
         if not finite.all():
             raise RequestError(f"instance {int(np.argmin(finite))}: its score overflows float32; scale its values down")
+        return Predictions(scores, self._labels(scores, threshold))
+
+    def explain(self, rows: SparseRows, pairs: int) -> Iterator[Explanation]:
+        """Where each row's score comes from, with at most so many of its pairs.
+
+        Raises:
+            RequestError: a row has more than 2048 non-zero features.
+        """
+        widths = np.diff(rows.indptr)
+        if (widths > MOST_EXPLAINED_FEATURES).any():
+            row = int(np.argmax(widths > MOST_EXPLAINED_FEATURES))
+            raise RequestError(f"instance {row}: {_too_wide(int(widths[row]))}")
+        return self._explanations(rows, pairs)
+
+    def rank(self, query: RankingQuery, threshold: Threshold = AMAZONS_THRESHOLD) -> tuple[Ranking, Predictions]:
+        """The best candidates of a query, and what is predicted for each of them, in the same order.
+
+        Raises:
+            RequestError: a candidate is out of range or one of the fixed features, or a score overflows float32.
+        """
+        try:
+            ranking = rank(
+                self._machine, query.k, fixed=query.fixed, candidates=query.candidates, exclude=query.exclude
+            )
+        except ValueError as error:
+            raise RequestError(str(error)) from error
+        return ranking, Predictions(ranking.scores, self._labels(ranking.scores, threshold))
+
+    def explain_ranking(self, query: RankingQuery, ranking: Ranking, pairs: int) -> Iterator[Explanation]:
+        """Where the scores of a query's best candidates come from: as :meth:`explain`, of the joined rows.
+
+        Raises:
+            RequestError: the fixed features and a candidate are together more than 2048 non-zero features.
+        """
+        rows = joined_rows(query.fixed, query.candidates, ranking.candidates)
+        widest = int(np.diff(rows.indptr).max(initial=0))
+        if widest > MOST_EXPLAINED_FEATURES:
+            raise RequestError(f"with a candidate {_too_wide(widest)}")
+        return self._explanations(rows, pairs)
+
+    def _explanations(self, rows: SparseRows, pairs: int) -> Iterator[Explanation]:
+        for row in range(len(rows)):
+            yield from explain_rows(self._machine, rows.slice(row, row + 1), pairs=pairs)
+
+    def _labels(self, scores: npt.NDArray[np.float32], threshold: Threshold) -> npt.NDArray[np.float32] | None:
         if self._machine.predictor_type is PredictorType.REGRESSOR:
-            return Predictions(scores)
-        return Predictions(scores, predicted_labels(scores))
+            return None
+        return predicted_labels(scores, self._stored_threshold if threshold == "stored" else threshold)
+
+
+def _too_wide(features: int) -> str:
+    return (
+        f"it has {features} non-zero features, and at most {MOST_EXPLAINED_FEATURES} can be explained; leave "
+        "verbose=true out"
+    )

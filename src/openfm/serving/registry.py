@@ -182,9 +182,9 @@ class ModelRegistry:
 
     def _read(self, path: Path) -> tuple[Predictor, int]:
         """The predictor of a model, and its bytes."""
-        machine = self._load(path).machine
+        model = self._load(path)
         try:
-            return Predictor(machine), machine.nbytes
+            return Predictor(model.machine, model.threshold), model.machine.nbytes
         except MemoryError as error:
             raise InsufficientMemoryError(f"the memory left is too small for the model {path}") from error
 

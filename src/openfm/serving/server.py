@@ -91,7 +91,8 @@ def _single_model_app(
 ) -> tuple[Flask, str]:
     """The application, and what it serves."""
     path = _find_model(paths)
-    machine = load_model(path).machine
+    model = load_model(path)
+    machine = model.machine
     metrics.inform(
         version=importlib.metadata.version("openfm"),
         sha256=_sha256(path),
@@ -100,7 +101,7 @@ def _single_model_app(
         num_factors=str(machine.num_factors),
     )
     what = f"{path} ({machine.predictor_type}, feature_dim {machine.feature_dim}, num_factors {machine.num_factors})"
-    return create_app(Predictor(machine), settings, gate), what
+    return create_app(Predictor(machine, model.threshold), settings, gate), what
 
 
 def _multi_model_app(

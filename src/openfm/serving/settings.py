@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from openfm.codecs.registry import ENCODERS
 from openfm.errors import CustomerError
 
-__all__ = ["ServingSettings"]
+__all__ = ["ServingSettings", "parse_threshold"]
 
 _MIB = 2**20
 _DEFAULT_LIMIT = 6 * _MIB
@@ -59,6 +59,23 @@ def _file(text: str) -> str:
     return text
 
 
+def parse_threshold(text: str) -> float | Literal["stored"]:
+    """A threshold as people write it.
+
+    Raises:
+        ValueError: it is none; says what would be one.
+    """
+    if text.lower() == "stored":
+        return "stored"
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ValueError("stored, or a number from 0 to 1")
+    return value
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ServingSettings:
     """What the environment says about serving. Names starting in ``OPENFM`` are ours, the others
@@ -83,6 +100,8 @@ class ServingSettings:
             to ``True`` where SageMaker sets it to ``true``.
         accept: the type that requests without an ``Accept`` header get; None for the default
             (``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT``).
+        threshold: from which score on label 1 is predicted, or ``stored`` for each model's own
+            (``OPENFM_THRESHOLD``).
         max_content_length: the largest request body in bytes; None for the default
             (``MAX_CONTENT_LENGTH``, or else ``SAGEMAKER_MAX_REQUEST_SIZE``).
         max_payload_mib: the same in MiB, where 0 means any; None for the default
@@ -120,6 +139,7 @@ class ServingSettings:
     batch: bool = _variable("SAGEMAKER_BATCH", parse=_boolean, default=False)
     local_mode: bool = _variable("SAGEMAKER_BATCH", parse=lambda text: text == "True", default=False)
     accept: str | None = _variable("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", parse=_one_of(*ENCODERS), default=None)
+    threshold: float | Literal["stored"] = _variable("OPENFM_THRESHOLD", parse=parse_threshold, default=0.5)
     max_content_length: int | None = _variable(
         "MAX_CONTENT_LENGTH", "SAGEMAKER_MAX_REQUEST_SIZE", parse=_whole(1), default=None
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from openfm.fm.matrices import as_rows
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.rows import SparseRows
-from openfm.fm.topk import FixedFeatures, best_features, best_rows
+from openfm.fm.topk import FixedFeatures, best_features, best_rows, joined_rows
 
 D = 400
 
@@ -159,3 +159,18 @@ def test_scores_that_overflow(factor, value):
     machine = FactorizationMachine(0, np.full(4, 1e30), np.full((4, 2), factor), PredictorType.REGRESSOR)
     with pytest.raises(ValueError, match="overflows float32"):
         best_features(FixedFeatures(machine, one_row([0], [value], 4)), range(1, 4), 2)
+
+
+@pytest.mark.parametrize("candidates", ["features", "rows"])
+def test_joined_rows_have_the_ranked_scores(candidates):
+    machine, fixed = machine_of(), one_row([3, 200], [1, 0.5])
+    rows = as_rows(np.eye(D, dtype=np.float32)[5:200] * 2, D)
+    if candidates == "rows":
+        ranking = best_rows(FixedFeatures(machine, fixed), rows, 10)
+        joined = joined_rows(fixed, rows, ranking.candidates)
+    else:
+        ranking = best_features(FixedFeatures(machine, fixed), np.arange(5, 200), 10)
+        joined = joined_rows(fixed, range(5, 200), ranking.candidates)
+    assert len(joined) == 10
+    assert (np.diff(joined.indices.reshape(10, 3), axis=1) > 0).all()
+    np.testing.assert_allclose(machine.score(joined), ranking.scores, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,62 @@
+"""Answers with more than a score and a label for each instance: explanations and rankings.
+
+::
+
+    {"score": 0.78, "predicted_label": 1.0, "explanation": {...}}
+    {"top_k": [{"key": 99, "score": 0.78, "predicted_label": 1.0}, ...]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from openfm.codecs.explanations import explanation_document
+from openfm.codecs.predictions import Predictions
+from openfm.codecs.queries import MEMBER
+from openfm.codecs.requests import RankingRequest
+from openfm.errors import RequestError
+from openfm.fm.explain import Explanation
+from openfm.fm.rows import SparseRows
+from openfm.serving.negotiation import AnswerForm
+from openfm.serving.predictor import Predictor
+
+__all__ = ["explained_predictions", "ranked_predictions"]
+
+
+def explained_predictions(predictor: Predictor, rows: SparseRows, form: AnswerForm) -> Iterator[dict[str, Any]]:
+    """The prediction of each row, with its explanation.
+
+    Raises:
+        RequestError: a row cannot be scored, or has too many features to be explained.
+    """
+    predictions = predictor.predict(rows, form.threshold)
+    return _documents(predictions, predictor.explain(rows, form.pairs))
+
+
+def ranked_predictions(predictor: Predictor, request: RankingRequest, form: AnswerForm) -> Iterator[dict[str, Any]]:
+    """The best candidates of each query, with their predictions, and with explanations if they are asked for.
+
+    Raises:
+        RequestError: a query's candidates do not fit the model or the fixed features; names the instance.
+    """
+    for number, query in enumerate(request.queries):
+        try:
+            ranking, predictions = predictor.rank(query, form.threshold)
+            explanations = predictor.explain_ranking(query, ranking, form.pairs) if form.verbose else None
+        except RequestError as error:
+            raise RequestError(f"instance {number}: {error.message}") from error
+        answers = _documents(predictions, explanations)
+        keys = ranking.candidates.tolist()
+        yield {MEMBER: [{"key": key, **answer} for key, answer in zip(keys, answers, strict=True)]}
+
+
+def _documents(predictions: Predictions, explanations: Iterator[Explanation] | None = None) -> Iterator[dict[str, Any]]:
+    labels = predictions.predicted_labels
+    for row in range(len(predictions)):
+        document: dict[str, Any] = {"score": float(predictions.scores[row])}
+        if labels is not None:
+            document["predicted_label"] = float(labels[row])
+        if explanations is not None:
+            document["explanation"] = explanation_document(next(explanations))
+        yield document
