@@ -106,10 +106,10 @@ def test_no_such_folder(tmp_path, small):
 
 
 def test_extras_are_kept(tmp_path, small):
-    extras = {"openfm/threshold.json": b"0.25"}
+    extras = {"openfm/note": b"0.25"}
     model = Model(small.model().machine, small.parameters, extras=extras)
     path = model.save(tmp_path)
-    assert list(members(path.read_bytes()))[3:] == ["openfm/threshold.json"]
+    assert list(members(path.read_bytes()))[3:] == ["openfm/note"]
     assert load_model(path).extras == extras
 
 
