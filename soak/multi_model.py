@@ -117,7 +117,7 @@ class Campaign:
         rng = np.random.default_rng(seed)
         self.targets = [_make_target(folder / "models", number, rng) for number in range(models)]
         sizes = [path.stat().st_size for path in (folder / "models").rglob("model_algo-1")]
-        self.memory_mib = max(8, sum(sizes) // MIB)  # a loaded model takes about twice its file
+        self.memory_mib = max(8, sum(sizes) // 2 // MIB)  # a loaded model takes about as much as its file
         self.report = Report()
 
     def run(self, seconds: float, *, clients: int) -> Report:

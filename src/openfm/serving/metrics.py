@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
@@ -68,10 +68,10 @@ class ServerMetrics:
 
     def __init__(self, processes: int = 1) -> None:
         self.table = SharedTable(processes, _COLUMNS)
-        self._information: dict[str, str] = {}
+        self._information: dict[str, str | Callable[[], str]] = {}
 
-    def inform(self, **information: str) -> None:
-        """Set the labels of ``openfm_model_info``."""
+    def inform(self, **information: str | Callable[[], str]) -> None:
+        """Set the labels of ``openfm_model_info``; what takes long is a function, called by whoever asks for them."""
         self._information = information
 
     def begin(self) -> None:
@@ -129,7 +129,8 @@ class ServerMetrics:
         )
 
         total = self.table.total
-        yield InfoMetricFamily("openfm_model", "The server and the model that it serves.", self._information)
+        information = {name: value if isinstance(value, str) else value() for name, value in self._information.items()}
+        yield InfoMetricFamily("openfm_model", "The server and the model that it serves.", information)
         yield GaugeMetricFamily("openfm_requests_in_flight", "Requests being answered now.", self.in_flight())
         yield CounterMetricFamily("openfm_rows_scored", "Instances scored.", total(_ROWS))
         refused = CounterMetricFamily("openfm_requests_refused", "Requests answered by 503.", labels=["reason"])

@@ -18,9 +18,10 @@ from openfm.serving.predictor import Predictor
 
 __all__ = ["LoadedModel", "ModelRegistry"]
 
-_LOADING_FACTOR = 3
-"""What loading takes at its peak, in sizes of the model file: the file if it was packed, the arrays in it, and what
-scoring keeps beside them."""
+_LOADING_FACTOR = 2
+"""What loading takes at its peak, in sizes of the model file: the parameters, and beside them the file itself if it was
+packed, or arrays that are cast or turned. What scoring keeps beside the parameters, a number for each feature, is less
+than the file's row numbers, which are dropped."""
 
 _MODEL_OVERHEAD = 2**15
 """Bytes for each model, however small: Python objects and the memory allocator's waste."""

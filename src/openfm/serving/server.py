@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import importlib.metadata
 import logging
 import os
@@ -20,6 +19,7 @@ from openfm.contract.memory import memory_limit, resident_memory
 from openfm.contract.paths import ContractPaths
 from openfm.errors import AlgorithmError, ArtifactError, CustomerError, OpenFMError
 from openfm.serving.app import create_app, create_multi_model_app
+from openfm.serving.digest import FileDigest
 from openfm.serving.gate import WorkGate
 from openfm.serving.logs import configure_logging
 from openfm.serving.metrics import ServerMetrics, metrics_blueprint
@@ -95,7 +95,7 @@ def _single_model_app(
     machine = model.machine
     metrics.inform(
         version=importlib.metadata.version("openfm"),
-        sha256=_sha256(path),
+        sha256=FileDigest(path),
         predictor_type=machine.predictor_type,
         feature_dim=str(machine.feature_dim),
         num_factors=str(machine.num_factors),
@@ -112,11 +112,6 @@ def _multi_model_app(
     registry = ModelRegistry(memory)
     app = create_multi_model_app(registry, TargetModels(registry, paths.models), gate, settings)
     return app, f"many models in {memory / 2**20:.0f} MiB"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def model_memory(settings: ServingSettings) -> int:

@@ -241,7 +241,7 @@ def test_the_least_recently_used_make_room(tmp_path: Path) -> None:
     for name in "abcdef":
         write_model(tmp_path / name, ord(name), features=20_000, factors=8)
     kept = str(write_model(tmp_path / "kept", 0, features=20_000, factors=8))
-    registry = ModelRegistry(64 * MIB // 10)  # room for five, and one being loaded instead of the fifth
+    registry = ModelRegistry(56 * MIB // 10)  # room for five, and one being loaded instead of the fifth
     registry.load("kept", kept)
     targets = TargetModels(registry, tmp_path)
 
