@@ -54,14 +54,23 @@ class ReferenceTrainer:
         }
         self._step = 0
 
-    def epoch(self, rows: csr_matrix, labels: Array) -> tuple[RunningMetrics, list[RunningMetrics]]:
-        """Train on all rows in order; returns the metrics of the epoch and of each batch."""
+    def epoch(
+        self, rows: csr_matrix, labels: Array, weights: Array | None = None
+    ) -> tuple[RunningMetrics, list[RunningMetrics]]:
+        """Train on all rows in order; returns the metrics of the epoch and of each batch.
+
+        Weights multiply the rows' gradients.
+        """
         size = self.settings.mini_batch_size
         whole = running_metrics(self.settings.predictor_type)
         batches = []
         for first in range(0, rows.shape[0], size):
             x, y = _padded(rows[first : first + size], labels[first : first + size], size)
-            predictions = self._batch(x, y)
+            of_batch = np.ones(size, np.float32)
+            if weights is not None:
+                given = weights[first : first + size]
+                of_batch[: len(given)] = given
+            predictions = self._batch(x, y, of_batch)
             whole.add_scores(predictions, y)
             batch = running_metrics(self.settings.predictor_type)
             batch.add_scores(predictions, y)
@@ -74,7 +83,7 @@ class ReferenceTrainer:
             float(self.bias[0]), self.linear[:, 0].copy(), self.factors.copy(), self.settings.predictor_type
         )
 
-    def _batch(self, x: csr_matrix, y: Array) -> Array:
+    def _batch(self, x: csr_matrix, y: Array, weights: Array) -> Array:
         self._step += 1
         squares = x.multiply(x).tocsr()
         sums = x @ self.factors
@@ -84,7 +93,7 @@ class ReferenceTrainer:
         if self.settings.predictor_type is PredictorType.BINARY_CLASSIFIER:
             with np.errstate(over="ignore"):  # exp(-s) of a very negative s is infinite: p is 0
                 predictions = np.float32(1) / (np.float32(1) + np.exp(-score))
-        error = (predictions - y)[:, None]
+        error = ((predictions - y) * weights)[:, None]
         touched = np.arange(x.shape[1])
         if self.settings.lazy_update:
             touched = np.unique(x.indices)

@@ -61,6 +61,7 @@ class Trainer:
         initial: the parameters to start from; None draws them (:func:`initial_machine`).
         threads: how many threads work; they start with the first batch.
         instruction_set: one of ``openfm.native._core.instruction_sets()``; empty: the best of this processor.
+        dense: whether batches are kept with all their cells, zeros too; None: where that is faster.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Trainer:
         initial: FactorizationMachine | None = None,
         threads: int = 1,
         instruction_set: str = "",
+        dense: bool | None = None,
     ) -> None:
         self._settings = settings
         rescale = settings.rescale_grad
@@ -87,17 +89,26 @@ class Trainer:
             threads,
             instruction_set,
         )
-        self._indexer = _core.BatchIndexer(settings.feature_dim, settings.mini_batch_size, not settings.lazy_update)
+        self._indexer = _core.BatchIndexer(
+            settings.feature_dim, settings.mini_batch_size, not settings.lazy_update, dense
+        )
         machine = initial_machine(settings, threads=threads) if initial is None else initial
         self._native.set_parameters(machine.bias, machine.linear, machine.factors)
 
-    def batches(self, rows: SparseRows, labels: npt.NDArray[np.float32]) -> BatchBlock:
+    def batches(
+        self,
+        rows: SparseRows,
+        labels: npt.NDArray[np.float32],
+        weights: npt.NDArray[np.float32] | None = None,
+    ) -> BatchBlock:
         """Cut labelled rows into mini-batches and index them for :meth:`train`.
 
         Args:
             rows: any number of rows. If that is no multiple of ``mini_batch_size``, the last batch is padded with
                 empty rows of label 0.
             labels: float32, shape (rows,).
+            weights: float32, shape (rows,): what each row's gradient is multiplied by. The batch's divisor and the
+                metrics count each row once all the same. None: 1 for every row.
 
         Raises:
             DataError: a mini-batch has more non-zeros than the index can count.
@@ -108,7 +119,7 @@ class Trainer:
                 f"A mini-batch of {self._settings.mini_batch_size} records holds more than {_MOST_NON_ZEROS} non-zero "
                 "values. Set a smaller mini_batch_size."
             )
-        return self._indexer.index(rows.indptr, rows.indices, rows.values, labels)
+        return self._indexer.index(rows.indptr, rows.indices, rows.values, labels, weights)
 
     def train(
         self, block: BatchBlock, begin: int = 0, end: int | None = None, *, epoch: int = 0, first_batch: int = 0

@@ -117,24 +117,39 @@ class Scorer:
     ) -> npt.NDArray[np.float32]: ...
 
 class BatchBlock:
-    """Labelled rows cut into mini-batches, with each batch's non-zeros by feature."""
+    """Labelled rows cut into mini-batches, in the form that the kernels train on.
+
+    ``dense``: whether all cells are kept (4 bytes for each, rows and columns rounded up to multiples of 8), or the
+    non-zeros only, by row and by feature. ``nbytes``: the memory that the block holds, the given arrays included. Of a
+    block that is not dense that is::
+
+        14 * non-zeros + 12 * rows + 8 * (distinct features of each batch, added up) + 20 * batches + 8
+
+    and 4 more for each row where there are weights, 2 more for each non-zero where batches have more than 65536 rows.
+    """
 
     @property
     def batches(self) -> int: ...
+    @property
+    def dense(self) -> bool: ...
     @property
     def nbytes(self) -> int: ...
     def __len__(self) -> int: ...
 
 class BatchIndexer:
-    """Makes BatchBlocks. ``all_features``: each batch lists every feature, also those that do not occur in it."""
+    """Makes BatchBlocks. ``all_features``: each batch lists every feature, also those that do not occur in it.
 
-    def __init__(self, feature_dim: int, batch_size: int, all_features: bool) -> None: ...
+    ``dense``: whether blocks are dense; None: where that is faster. Weights multiply the rows' gradients.
+    """
+
+    def __init__(self, feature_dim: int, batch_size: int, all_features: bool, dense: bool | None = None) -> None: ...
     def index(
         self,
         indptr: npt.NDArray[np.int64],
         indices: npt.NDArray[np.int32],
         values: npt.NDArray[np.float32],
         labels: npt.NDArray[np.float32],
+        weights: npt.NDArray[np.float32] | None = None,
     ) -> BatchBlock: ...
 
 class Trainer:

@@ -1,92 +1,77 @@
-// Mini-batches of sparse rows with, for each batch, its non-zeros by feature.
+// Labelled rows cut into mini-batches, in the form that the kernels train on.
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
-#include <limits>
-#include <memory>
 #include <mutex>
-#include <new>
+#include <optional>
 #include <vector>
 
+#include "array.hpp"
+#include "dense_batches.hpp"
 #include "kernels.hpp"
 
 namespace openfm {
 
-// An array that is not set to zero first and can give back what it does not use.
-template <class T>
-class Array {
-public:
-    Array() = default;
-    explicit Array(int64_t size) : data_(static_cast<T*>(std::malloc(bytes(size)))) {
-        if (!data_) throw std::bad_alloc();
-    }
-    T* get() { return data_.get(); }
-    const T* get() const { return data_.get(); }
-    T& operator[](int64_t i) { return data_.get()[i]; }
-    const T& operator[](int64_t i) const { return data_.get()[i]; }
-
-    void shrink(int64_t size) {
-        T* moved = static_cast<T*>(std::realloc(data_.get(), bytes(size)));
-        if (!moved) return;  // the larger array serves as well
-        data_.release();
-        data_.reset(moved);
-    }
-
-private:
-    static size_t bytes(int64_t size) {
-        if (size > std::numeric_limits<int64_t>::max() / static_cast<int64_t>(sizeof(T))) throw std::bad_alloc();
-        return sizeof(T) * static_cast<size_t>(size > 0 ? size : 1);
-    }
-    struct Free {
-        void operator()(T* p) const { std::free(p); }
-    };
-    std::unique_ptr<T, Free> data_;
-};
-
-// The transposed index of consecutive batches: batch b has features [batches[b], batches[b + 1]), feature f of them the
-// entries [starts[f], starts[f + 1]).
-struct BatchIndex {
-    std::vector<int64_t> batches;
+// The non-zeros of consecutive batches by feature. Batch b has the features [batches[b], batches[b + 1]); what FeatureView
+// says of a batch's features and entries lies at begin(b) in each array.
+struct SparseBatches {
+    std::vector<int64_t> batches{0};
+    std::vector<int64_t> entries{0};  // batch b has the entries [entries[b], entries[b + 1])
     Array<int32_t> features;
-    Array<int64_t> starts;
+    Array<int32_t> starts;    // one more for each batch than it has features
     Array<uint16_t> rows16;  // the row of an entry within its batch; of the two only one is filled
     Array<uint32_t> rows32;
     Array<float> values;
     bool narrow = true;
-    int64_t bytes = 0;
 
-    int64_t count() const { return static_cast<int64_t>(batches.size()) - 1; }
+    int64_t bytes() const;
 
-    FeatureView<uint16_t> view16() const {
-        return {features.get(), starts.get(), rows16.get(), values.get(), batches.back()};
-    }
-    FeatureView<uint32_t> view32() const {
-        return {features.get(), starts.get(), rows32.get(), values.get(), batches.back()};
+    FeatureView<uint16_t> view16(int64_t batch) const { return view(batch, rows16.get()); }
+    FeatureView<uint32_t> view32(int64_t batch) const { return view(batch, rows32.get()); }
+
+private:
+    template <class Row>
+    FeatureView<Row> view(int64_t batch, const Row* rows) const {
+        const auto b = static_cast<size_t>(batch);
+        return {features.get() + batches[b], starts.get() + batches[b] + batch, rows + entries[b],
+                values.get() + entries[b], batches[b + 1] - batches[b]};
     }
 };
 
-// Builds batch indexes by counting sort; keeps one counter for each feature between calls.
+// Either form of a block of rows.
+struct BatchIndex {
+    int64_t batches = 0;
+    std::optional<DenseBatches> dense;
+    SparseBatches sparse;  // where dense is not there
+
+    int64_t bytes() const { return dense ? dense->bytes() : sparse.bytes(); }
+};
+
+// Builds batches; keeps one counter for each feature between calls.
 class BatchIndexer {
 public:
-    // all_features: every batch lists every feature, those without an entry too.
-    BatchIndexer(int64_t feature_dim, int64_t batch_size, bool all_features)
-        : batch_size_(batch_size), all_features_(all_features), counters_(static_cast<size_t>(feature_dim), 0) {}
+    // all_features: every batch lists every feature, those without an entry too. dense: whether rows become dense
+    // batches; without a value that depends on how many of their cells are not zero.
+    BatchIndexer(int64_t feature_dim, int64_t batch_size, bool all_features, std::optional<bool> dense)
+        : feature_dim_(feature_dim), batch_size_(batch_size), all_features_(all_features), dense_(dense) {}
 
-    int64_t feature_dim() const { return static_cast<int64_t>(counters_.size()); }
+    int64_t feature_dim() const { return feature_dim_; }
     int64_t batch_size() const { return batch_size_; }
 
     // Rows are cut into batches from the first on; the last batch may be short.
     BatchIndex index(const RowsView& rows, int64_t count);
 
 private:
+    bool is_dense(const RowsView& rows, int64_t count) const;
+    SparseBatches index_sparse(const RowsView& rows, int64_t count);
     template <class Row>
-    void index_batch(const RowsView& rows, int64_t first, int64_t last, BatchIndex& index, Row* entry_rows);
+    void index_batch(const RowsView& rows, int64_t first, int64_t last, SparseBatches& index, Row* entry_rows);
 
-    const int64_t batch_size_;
+    const int64_t feature_dim_, batch_size_;
     const bool all_features_;
+    const std::optional<bool> dense_;
     std::mutex mutex_;               // one batch at a time
-    std::vector<int32_t> counters_;  // all zero between batches
+    std::vector<int32_t> counters_;  // of each feature, all zero between batches; made for the first sparse batch
 };
 
 }  // namespace openfm

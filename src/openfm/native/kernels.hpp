@@ -57,10 +57,18 @@ struct RowsView {
 
 enum class Loss { kLogistic, kSquared };
 
-// What the rows of a batch leave for the features and the metrics; row 0 is the batch's first.
+// What is to be learnt from the rows of a batch. Row `real` and those after it are padding: empty, label 0, weight 1.
+struct RowTargets {
+    const float* labels;
+    const float* weights;  // what each row's gradient is multiplied by; nullptr: nothing
+    int64_t real;
+};
+
+// What the rows of a batch leave for the features and the metrics; row 0 is the batch's first. There is room for whole
+// groups of 8 rows.
 struct RowResults {
     float* prediction;  // probability or s
-    float* gradient;    // d loss / d s = prediction - label
+    float* gradient;    // d loss / d s = (prediction - label) * weight
     float* loss;        // cross entropy; only of the logistic loss
     float* sums;        // gradient * sum_i x_i v_i: vectors * 8 floats a row
 };
@@ -70,10 +78,24 @@ struct RowResults {
 template <class Row>
 struct FeatureView {
     const int32_t* features;
-    const int64_t* starts;
+    const int32_t* starts;
     const Row* rows;
     const float* values;
-    int64_t count;  // features, of the whole array: prefetching stays below it
+    int64_t count;  // features: prefetching stays below it
+};
+
+// All cells of one batch in tiles of 8 rows x 8 features: the tiles of the first 8 rows, those of the next, ... Cells
+// beyond the last row or feature are 0.
+struct DenseView {
+    const float* cells;
+    const uint8_t* occurs;  // of each 8 features, a bit for each that is to be updated
+    int64_t features;
+    int64_t row_groups;
+
+    int64_t feature_groups() const { return (features + kLanes - 1) / kLanes; }
+    const float* tile(int64_t row_group, int64_t feature_group) const {
+        return cells + (row_group * feature_groups() + feature_group) * (kLanes * kLanes);
+    }
 };
 
 // One step of Adam for a group of parameters, all in float32 as MXNet has it.
@@ -108,16 +130,21 @@ struct Kernels {
     void (*score)(const FactorArrays&, float bias, const RowsView&, int64_t begin, int64_t end, bool sigmoid,
                   float* out);
 
-    // Rows [begin, end) of the batch that starts at row `first`: predictions, gradients, losses and factor sums.
-    // Row `real` and those after it are padding: empty, label 0.
-    void (*forward)(const FactorTable&, float bias, Loss, const RowsView&, const float* labels, int64_t first,
-                    int64_t real, int64_t begin, int64_t end, const RowResults&);
+    // Rows [begin, end) of a batch, the first of which is row 0 of RowsView: predictions, gradients, losses and factor
+    // sums. begin is a multiple of 8.
+    void (*forward)(const FactorTable&, float bias, Loss, const RowsView&, const RowTargets&, int64_t begin,
+                    int64_t end, const RowResults&);
+    void (*forward_dense)(const FactorTable&, float bias, Loss, const DenseView&, const RowTargets&, int64_t begin,
+                          int64_t end, const RowResults&);
 
-    // One Adam step for features [begin, end) of a batch. Returns what became non-finite.
+    // One Adam step for features [begin, end) of a batch; of a dense batch, for groups of 8 features. Returns what
+    // became non-finite.
     uint32_t (*update16)(const FactorTable&, const FeatureView<uint16_t>&, const RowResults&, const AdamStep& linear,
                          const AdamStep& factors, int64_t begin, int64_t end);
     uint32_t (*update32)(const FactorTable&, const FeatureView<uint32_t>&, const RowResults&, const AdamStep& linear,
                          const AdamStep& factors, int64_t begin, int64_t end);
+    uint32_t (*update_dense)(const FactorTable&, const DenseView&, const RowResults&, const AdamStep& linear,
+                             const AdamStep& factors, int64_t begin, int64_t end);
 
     // q of features [begin, end) from their factors.
     void (*refresh_norms)(const FactorTable&, int64_t begin, int64_t end);

@@ -1,6 +1,7 @@
 // The kernels' code, compiled once for each instruction set. The including file defines OPENFM_ISA, the namespace.
 // Nothing here may call a function that the linker could share with another instruction set's copy: hence the
 // static helpers in place of the standard library's templates.
+#include "kernels_dense.hpp"
 #include "kernels_features.hpp"
 #include "kernels_rows.hpp"
 
@@ -26,9 +27,9 @@ void score_any(const FactorArrays& arrays, float bias, const RowsView& rows, int
     OPENFM_BY_WIDTH(arrays, score, arrays, bias, rows, begin, end, sigmoid, out)
 }
 
-void forward_any(const FactorTable& table, float bias, Loss loss, const RowsView& rows, const float* labels,
-                 int64_t first, int64_t real, int64_t begin, int64_t end, const RowResults& results) {
-    OPENFM_BY_WIDTH(table, forward, table, bias, loss, rows, labels, first, real, begin, end, results)
+void forward_any(const FactorTable& table, float bias, Loss loss, const RowsView& rows, const RowTargets& targets,
+                 int64_t begin, int64_t end, const RowResults& results) {
+    OPENFM_BY_WIDTH(table, forward, table, bias, loss, rows, targets, begin, end, results)
 }
 
 template <class Row>
@@ -45,8 +46,8 @@ uint32_t update_any(const FactorTable& table, const FeatureView<Row>& batch, con
 #define OPENFM_NAME(x) OPENFM_TEXT(x)
 extern const Kernels kernels;
 const Kernels kernels = {
-    OPENFM_NAME(OPENFM_ISA), score_any, forward_any, update_any<uint16_t>, update_any<uint32_t>,
-    refresh_norms, measure,
+    OPENFM_NAME(OPENFM_ISA), score_any,    forward_any,   forward_dense, update_any<uint16_t>, update_any<uint32_t>,
+    update_dense,            refresh_norms, measure,
 };
 #undef OPENFM_NAME
 #undef OPENFM_TEXT

@@ -10,16 +10,15 @@ namespace {
 // first columns also sum x g and sum x^2 g.
 template <int N, bool First, class Row>
 inline void feature_sums(const FeatureView<Row>& batch, const RowResults& results, int64_t begin, int64_t end,
-                         int column, int64_t width, Vector* sums, float& linear, float& square) {
+                         int column, int vectors, Vector* sums, float& linear, float& square) {
     Vector total[N];
     for (int v = 0; v < N; ++v) total[v] = Vector{};
     float linear_total = 0, square_total = 0;
-    const float* t = results.sums + static_cast<int64_t>(column) * kLanes;
+    const Vector* terms = vectors_at(results.sums) + column;
     for (int64_t p = begin; p < end; ++p) {
         const float x = batch.values[p];
         const int64_t row = batch.rows[p];
-        const Vector* terms = vectors_at(t + row * width);
-        for (int v = 0; v < N; ++v) total[v] += x * terms[v];
+        for (int v = 0; v < N; ++v) total[v] += x * terms[row * vectors + v];
         if (First) {
             const float g = x * results.gradient[row];
             linear_total += g;
@@ -61,48 +60,59 @@ inline void update_factors(const FactorTable& table, int vectors, float* record,
     }
 }
 
-template <int N, bool First, class Row>
-inline void update_columns(const FactorTable& table, int vectors, float* record, const FeatureView<Row>& batch,
-                           const RowResults& results, int64_t feature, int column, int64_t width,
-                           const AdamStep& step, float& linear, float& square, Vector& norm) {
-    Vector sums[N];
-    feature_sums<N, First>(batch, results, batch.starts[feature], batch.starts[feature + 1], column, width, sums,
-                           linear, square);
-    update_factors<N>(table, vectors, record, column, sums, square, step, norm);
+// The rest of a feature's step: q from its new factors, and w. Returns what became non-finite.
+inline uint32_t finish_feature(const FactorTable& table, float* record, const AdamStep& linear_step, float linear,
+                               const Vector& norm) {
+    float* scalars = record + table.scalars();
+    const float q = sum_lanes(norm);
+    scalars[FactorTable::kSquaredNorm] = q;
+    float& w = scalars[FactorTable::kWeight];
+    if (linear_step.enabled)
+        adam(linear_step, linear, w, scalars[FactorTable::kWeightMean], scalars[FactorTable::kWeightVariance]);
+    // x - x is 0 for finite x, NaN otherwise.
+    return (w - w == 0.0f ? 0u : kBadLinear) | (q - q == 0.0f ? 0u : kBadFactors);
+}
+
+inline void prefetch_record(const FactorTable& table, int64_t feature) {
+    const float* record = table.record(feature);
+    for (int64_t i = 0; i < smaller(table.stride, kMaxVectors * kLanes * 3); i += kCacheLine)
+        __builtin_prefetch(record + i, 1);
+}
+
+// The step of one feature of a batch. N = 0: any number of vectors, in blocks.
+template <int N, class Row>
+inline uint32_t update_feature(const FactorTable& table, const FeatureView<Row>& batch, const RowResults& results,
+                               const AdamStep& linear_step, const AdamStep& step, int64_t feature) {
+    const int vectors = N > 0 ? N : table.vectors;
+    const int64_t begin = batch.starts[feature], end = batch.starts[feature + 1];
+    float* record = table.record(batch.features[feature]);
+    float linear = 0, square = 0;
+    Vector norm = {};
+    constexpr int kBlock = N > 0 ? N : kMaxVectors;
+    Vector sums[kBlock];
+    feature_sums<kBlock, true>(batch, results, begin, end, 0, vectors, sums, linear, square);
+    update_factors<kBlock>(table, vectors, record, 0, sums, square, step, norm);
+    if constexpr (N == 0) {
+        int column = kBlock;
+        for (; column + kBlock <= vectors; column += kBlock) {
+            feature_sums<kBlock, false>(batch, results, begin, end, column, vectors, sums, linear, square);
+            update_factors<kBlock>(table, vectors, record, column, sums, square, step, norm);
+        }
+        for (; column < vectors; ++column) {
+            feature_sums<1, false>(batch, results, begin, end, column, vectors, sums, linear, square);
+            update_factors<1>(table, vectors, record, column, sums, square, step, norm);
+        }
+    }
+    return finish_feature(table, record, linear_step, linear, norm);
 }
 
 template <int N, class Row>
 uint32_t update(const FactorTable& table, const FeatureView<Row>& batch, const RowResults& results,
                 const AdamStep& linear_step, const AdamStep& step, int64_t begin, int64_t end) {
-    const int64_t width = static_cast<int64_t>(N > 0 ? N : table.vectors) * kLanes, scalars = table.scalars();
     uint32_t bad = kFiniteAll;
     for (int64_t f = begin; f < end; ++f) {
-        const float* ahead = table.record(batch.features[smaller(f + kPrefetchFeatures, batch.count - 1)]);
-        for (int64_t i = 0; i < smaller(table.stride, kMaxVectors * kLanes * 3); i += kCacheLine)
-            __builtin_prefetch(ahead + i, 1);
-        float* record = table.record(batch.features[f]);
-        float linear = 0, square = 0;
-        Vector norm = {};
-        if constexpr (N > 0) {
-            update_columns<N, true>(table, N, record, batch, results, f, 0, width, step, linear, square, norm);
-        } else {
-            update_columns<kMaxVectors, true>(table, table.vectors, record, batch, results, f, 0, width, step, linear, square, norm);
-            int column = kMaxVectors;
-            for (; column + kMaxVectors <= table.vectors; column += kMaxVectors)
-                update_columns<kMaxVectors, false>(table, table.vectors, record, batch, results, f, column, width, step, linear,
-                                                   square, norm);
-            for (; column < table.vectors; ++column)
-                update_columns<1, false>(table, table.vectors, record, batch, results, f, column, width, step, linear, square, norm);
-        }
-        float* scalar = record + scalars;
-        const float q = sum_lanes(norm);
-        scalar[FactorTable::kSquaredNorm] = q;
-        float& w = scalar[FactorTable::kWeight];
-        if (linear_step.enabled)
-            adam(linear_step, linear, w, scalar[FactorTable::kWeightMean], scalar[FactorTable::kWeightVariance]);
-        // x - x is 0 for finite x, NaN otherwise.
-        bad |= w - w == 0.0f ? 0u : kBadLinear;
-        bad |= q - q == 0.0f ? 0u : kBadFactors;
+        prefetch_record(table, batch.features[smaller(f + kPrefetchFeatures, batch.count - 1)]);
+        bad |= update_feature<N>(table, batch, results, linear_step, step, f);
     }
     return bad;
 }

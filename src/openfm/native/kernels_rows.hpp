@@ -70,6 +70,12 @@ inline void row_sums(const Layout& layout, const RowsView& rows, int64_t begin, 
     }
 }
 
+inline float score_of_sums(float bias, float linear, float square, const Vector* sums, int vectors) {
+    Vector dot = {};
+    for (int v = 0; v < vectors; ++v) dot += sums[v] * sums[v];
+    return (bias + linear) + 0.5f * (sum_lanes(dot) - square);
+}
+
 // s(x) of one row; leaves sum_i x_i v_i in sums. N = 0: any number of vectors, in blocks.
 template <int N, class Layout>
 inline float row_score(const Layout& layout, float bias, const RowsView& rows, int64_t begin, int64_t end,
@@ -87,9 +93,7 @@ inline float row_score(const Layout& layout, float bias, const RowsView& rows, i
     }
     const int vectors = N > 0 ? N : layout.vectors;
     sums[vectors - 1] = without_strangers(layout, sums[vectors - 1]);
-    Vector dot = {};
-    for (int v = 0; v < vectors; ++v) dot += sums[v] * sums[v];
-    return (bias + linear) + 0.5f * (sum_lanes(dot) - square);
+    return score_of_sums(bias, linear, square, sums, vectors);
 }
 
 template <int N>
@@ -105,52 +109,54 @@ void score(const FactorArrays& arrays, float bias, const RowsView& rows, int64_t
         for (int64_t i = begin; i < end; ++i) out[i] = openfm::sigmoid(out[i]);
 }
 
-// Predictions, gradients and cross entropies of up to 8 rows, from their scores in `prediction`.
-inline void logistic(const float* labels, int64_t count, const RowResults& results, int64_t begin) {
-    float p[kLanes] = {}, y[kLanes] = {}, loss[kLanes];
-    for (int64_t r = 0; r < count; ++r) {
-        p[r] = results.prediction[begin + r];
-        y[r] = labels[r];
-    }
-    for (int r = 0; r < kLanes; ++r) p[r] = openfm::sigmoid(p[r]);
+// Predictions, errors and cross entropies of 8 rows, from their scores in `prediction`.
+inline void logistic(const float* labels, float* prediction, float* error, float* loss) {
+    for (int r = 0; r < kLanes; ++r) prediction[r] = openfm::sigmoid(prediction[r]);
     for (int r = 0; r < kLanes; ++r) {
-        const float of_label = y[r] > 0.5f ? p[r] : 1.0f - p[r];
-        loss[r] = static_cast<float>(-log_f64(static_cast<double>(of_label + 1e-8f)));
+        const float of_label = labels[r] > 0.5f ? prediction[r] : 1.0f - prediction[r];
+        const float entropy = static_cast<float>(-log_f64(static_cast<double>(of_label + 1e-8f)));
+        loss[r] = prediction[r] == prediction[r] ? entropy : prediction[r];
+        error[r] = prediction[r] - labels[r];
     }
-    for (int64_t r = 0; r < count; ++r) {
-        results.prediction[begin + r] = p[r];
-        results.gradient[begin + r] = p[r] - y[r];
-        results.loss[begin + r] = p[r] == p[r] ? loss[r] : p[r];
+}
+
+// Rows [begin, begin + count) of a batch, at most 8, from their scores in results.prediction and their factor sums.
+inline void finish_rows(Loss loss, const RowTargets& targets, int64_t begin, int64_t count, int vectors,
+                        const RowResults& results) {
+    float labels[kLanes] = {}, weights[kLanes];
+    for (int64_t r = 0; r < kLanes; ++r) {
+        const bool real = r < count && begin + r < targets.real;
+        labels[r] = real ? targets.labels[begin + r] : 0.0f;
+        weights[r] = real && targets.weights ? targets.weights[begin + r] : 1.0f;
+    }
+    float *prediction = results.prediction + begin, *gradient = results.gradient + begin;
+    if (loss == Loss::kLogistic) {
+        logistic(labels, prediction, gradient, results.loss + begin);
+    } else {
+        for (int r = 0; r < kLanes; ++r) gradient[r] = prediction[r] - labels[r];
+    }
+    if (targets.weights)
+        for (int r = 0; r < kLanes; ++r) gradient[r] *= weights[r];
+    for (int64_t r = count; r < kLanes; ++r) gradient[r] = 0;
+    for (int64_t r = 0; r < kLanes; ++r) {
+        Vector* sums = vectors_at(results.sums) + (begin + r) * vectors;
+        for (int v = 0; v < vectors; ++v) sums[v] *= gradient[r];
     }
 }
 
 template <int N>
-void forward(const FactorTable& table, float bias, Loss loss, const RowsView& rows, const float* labels, int64_t first,
-             int64_t real, int64_t begin, int64_t end, const RowResults& results) {
+void forward(const FactorTable& table, float bias, Loss loss, const RowsView& rows, const RowTargets& targets,
+             int64_t begin, int64_t end, const RowResults& results) {
     const int vectors = N > 0 ? N : table.vectors;
-    const int64_t width = static_cast<int64_t>(vectors) * kLanes;
-    for (int64_t block = begin; block < end; block += kLanes) {
-        const int64_t count = smaller(kLanes, end - block);
-        float y[kLanes] = {};
-        for (int64_t r = 0; r < count; ++r) {
-            const int64_t row = block + r;
-            const bool padding = row >= real;
-            if (!padding) y[r] = labels[first + row];
-            const int64_t p = padding ? 0 : rows.indptr[first + row], e = padding ? 0 : rows.indptr[first + row + 1];
-            Vector* sums = vectors_at(results.sums + row * width);
-            results.prediction[row] = row_score<N>(table, bias, rows, p, e, sums);
+    for (int64_t group = begin; group < end; group += kLanes) {
+        const int64_t count = smaller(kLanes, end - group);
+        for (int64_t row = group; row < group + kLanes; ++row) {
+            const bool empty = row >= targets.real;
+            results.prediction[row] =
+                row_score<N>(table, bias, rows, empty ? 0 : rows.indptr[row], empty ? 0 : rows.indptr[row + 1],
+                             vectors_at(results.sums) + row * vectors);
         }
-        if (loss == Loss::kLogistic) {
-            logistic(y, count, results, block);
-        } else {
-            for (int64_t r = 0; r < count; ++r)
-                results.gradient[block + r] = results.prediction[block + r] - y[r];
-        }
-        for (int64_t r = 0; r < count; ++r) {
-            Vector* sums = vectors_at(results.sums + (block + r) * width);
-            const float g = results.gradient[block + r];
-            for (int v = 0; v < vectors; ++v) sums[v] *= g;
-        }
+        finish_rows(loss, targets, group, count, vectors, results);
     }
 }
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "batch_index.hpp"
+#include "array.hpp"
 #include "kernels.hpp"
 
 namespace openfm {

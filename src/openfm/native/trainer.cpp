@@ -39,12 +39,12 @@ struct RowSums {
 
     // Adds a row as if it stood there `times` times.
     void add(Loss loss, const RowResults& results, int64_t row, float label, int64_t times) {
-        const float g = results.gradient[row];
         const double n = static_cast<double>(times);
-        gradient += n * static_cast<double>(g);
+        gradient += n * static_cast<double>(results.gradient[row]);
         if (loss == Loss::kSquared) {
-            first += n * static_cast<double>(g * g);
-            second += n * static_cast<double>(std::fabs(g));
+            const float error = results.prediction[row] - label;
+            first += n * static_cast<double>(error * error);
+            second += n * static_cast<double>(std::fabs(error));
             return;
         }
         first += n * static_cast<double>(results.loss[row]);
@@ -142,12 +142,9 @@ void Table::refresh_norms(const Kernels& kernels) {
 
 // One batch on its way through the threads.
 struct Trainer::Batch {
-    const RowsView& rows;
-    const float* labels;
-    const BatchIndex& index;
+    const TrainingRows& block;
     int64_t number;
-    int64_t first_row;
-    int64_t real_rows;
+    RowTargets targets;
     RowResults results;
     AdamStep linear, factors;
 };
@@ -193,6 +190,7 @@ AdamStep Trainer::adam_step(const GroupRates& rates) const {
 }
 
 void Trainer::reserve_rows(int64_t rows) {
+    rows = (rows + kLanes - 1) / kLanes * kLanes;
     if (rows <= reserved_rows_) return;
     prediction_ = Array<float>(rows);
     gradient_ = Array<float>(rows);
@@ -202,23 +200,23 @@ void Trainer::reserve_rows(int64_t rows) {
 }
 
 // Waking other threads and meeting them costs some microseconds a batch: small batches are done by one.
-int Trainer::useful_threads(const BatchIndex& index, int64_t first, int64_t last) {
-    constexpr int64_t kLeastWork = 40000;  // multiply-adds of a batch, about 10 us
-    const int64_t entries = index.starts[index.batches[static_cast<size_t>(last)]] -
-                            index.starts[index.batches[static_cast<size_t>(first)]];
-    const int64_t features = index.batches[static_cast<size_t>(last)] - index.batches[static_cast<size_t>(first)];
-    const int64_t work = (entries * 2 + features * 4) * table_.view().vectors * kLanes / (last - first);
+int Trainer::useful_threads(const TrainingRows& block) {
+    constexpr int64_t kLeastWork = 40000;  // multiply-adds of a batch for each thread, about 10 us
+    const BatchIndex& index = block.index;
+    const int64_t width = table_.view().vectors * kLanes;
+    const int64_t cells = index.dense ? block.count * table_.feature_dim() : index.sparse.entries.back();
+    const int64_t features = index.dense ? index.batches * table_.feature_dim() : index.sparse.batches.back();
+    const int64_t work = (cells * 2 + features * 4) / index.batches * width;
     const int64_t wanted = std::min<int64_t>(team_.size(), std::max<int64_t>(1, work / kLeastWork));
     if (wanted > 1) team_.start();
     return static_cast<int>(std::min<int64_t>(team_.size(), wanted));
 }
 
-Trainer::Outcome Trainer::train(const RowsView& rows, const float* labels, int64_t count, const BatchIndex& index,
-                                int64_t first, int64_t last, BatchSums* sums) {
+Trainer::Outcome Trainer::train(const TrainingRows& block, int64_t first, int64_t last, BatchSums* sums) {
     if (first == last) return {0, kFiniteAll};
-    reserve_rows(std::min(options_.batch_size, count) + 1);  // one for the padding
+    reserve_rows(std::min(options_.batch_size, block.count) + 1);  // one for the padding
     table_.expect_moments();
-    const int members = useful_threads(index, first, last);
+    const int members = useful_threads(block);
     Barrier barrier(members);
     std::unique_ptr<Batch> batch;
     int64_t done = 0;
@@ -226,10 +224,10 @@ Trainer::Outcome Trainer::train(const RowsView& rows, const float* labels, int64
     const auto next_batch = [&] {
         advance();
         const int64_t number = first + done, row = number * options_.batch_size;
-        const int64_t real = std::min(options_.batch_size, count - row);
+        const RowTargets targets{block.labels + row, block.weights ? block.weights + row : nullptr,
+                                 std::min(options_.batch_size, block.count - row)};
         const RowResults results{prediction_.get(), gradient_.get(), loss_.get(), row_sums_.get()};
-        batch.reset(new Batch{rows, labels, index, number, row, real, results, adam_step(options_.linear),
-                              adam_step(options_.factors)});
+        batch.reset(new Batch{block, number, targets, results, adam_step(options_.linear), adam_step(options_.factors)});
     };
     const auto work = [&](int member) {
         if (member >= members) return;
@@ -254,31 +252,40 @@ Trainer::Outcome Trainer::train(const RowsView& rows, const float* labels, int64
 }
 
 void Trainer::train_batch(const Batch& batch, int member, int members, Barrier& barrier) {
-    // Whole blocks of 8 rows, so that no two threads write to one vector. All padding is one row: it is empty, so that
-    // its prediction is the same everywhere and no feature sees it.
-    const int64_t rows = std::min(batch.real_rows + 1, options_.batch_size);
-    const int64_t blocks = (rows + kLanes - 1) / kLanes;
-    const int64_t begin = blocks * member / members * kLanes;
-    const int64_t end = std::min(rows, blocks * (member + 1) / members * kLanes);
-    kernels_.forward(table_.view(), bias_.parameter, options_.loss, batch.rows, batch.labels, batch.first_row,
-                     batch.real_rows, begin, end, batch.results);
+    forward(batch, member, members);
     barrier.wait();
     const uint32_t bad = update(batch, member, members);
     if (bad != kFiniteAll) bad_.fetch_or(bad, std::memory_order_relaxed);
     barrier.wait();
 }
 
-// The member's share of the batch's features: contiguous, of equal work.
-uint32_t Trainer::update(const Batch& batch, int member, int members) {
+// The member's share of the batch's rows: whole groups of 8, so that no two threads write to one vector. All padding is
+// one row: it is empty, so that its prediction is the same everywhere and no feature sees it.
+void Trainer::forward(const Batch& batch, int member, int members) {
+    const TrainingRows& block = batch.block;
+    const int64_t rows = std::min(batch.targets.real + 1, options_.batch_size);
+    const int64_t groups = (rows + kLanes - 1) / kLanes;
+    const int64_t begin = groups * member / members * kLanes;
+    const int64_t end = std::min(rows, groups * (member + 1) / members * kLanes);
+    if (block.index.dense) {
+        kernels_.forward_dense(table_.view(), bias_.parameter, options_.loss, block.index.dense->view(batch.number),
+                               batch.targets, begin, end, batch.results);
+        return;
+    }
+    RowsView of_batch = block.rows;
+    of_batch.indptr += batch.number * options_.batch_size;
+    kernels_.forward(table_.view(), bias_.parameter, options_.loss, of_batch, batch.targets, begin, end,
+                     batch.results);
+}
+
+// The share of one of several members in a batch's features: contiguous, of equal work.
+template <class Row>
+static std::pair<int64_t, int64_t> share(const FeatureView<Row>& batch, int member, int members) {
     constexpr int64_t kUpdateCost = 4;  // of a feature, in entries
-    const BatchIndex& index = batch.index;
-    const int64_t begin = index.batches[static_cast<size_t>(batch.number)];
-    const int64_t end = index.batches[static_cast<size_t>(batch.number) + 1];
-    const int64_t origin = index.starts[begin];
-    const auto cost = [&](int64_t f) { return index.starts[f] - origin + kUpdateCost * (f - begin); };
-    const auto border = [&](int64_t share) {
-        const int64_t target = cost(end) * share / members;
-        int64_t low = begin, high = end;
+    const auto cost = [&](int64_t f) { return batch.starts[f] + kUpdateCost * f; };
+    const auto border = [&](int64_t number) {
+        const int64_t target = cost(batch.count) * number / members;
+        int64_t low = 0, high = batch.count;
         while (low < high) {
             const int64_t middle = (low + high) / 2;
             if (cost(middle) < target)
@@ -288,20 +295,34 @@ uint32_t Trainer::update(const Batch& batch, int member, int members) {
         }
         return low;
     };
-    const int64_t from = member == 0 ? begin : border(member);
-    const int64_t to = member + 1 == members ? end : border(member + 1);
-    if (index.narrow)
-        return kernels_.update16(table_.view(), index.view16(), batch.results, batch.linear, batch.factors, from, to);
-    return kernels_.update32(table_.view(), index.view32(), batch.results, batch.linear, batch.factors, from, to);
+    return {member == 0 ? 0 : border(member), member + 1 == members ? batch.count : border(member + 1)};
+}
+
+// The member's share of the batch's features.
+uint32_t Trainer::update(const Batch& batch, int member, int members) {
+    const BatchIndex& index = batch.block.index;
+    const auto with = [&](const auto& view, auto kernel) {
+        const auto [begin, end] = share(view, member, members);
+        return kernel(table_.view(), view, batch.results, batch.linear, batch.factors, begin, end);
+    };
+    if (index.dense) {
+        const DenseView view = index.dense->view(batch.number);
+        const int64_t groups = view.feature_groups();
+        return kernels_.update_dense(table_.view(), view, batch.results, batch.linear, batch.factors,
+                                     groups * member / members, groups * (member + 1) / members);
+    }
+    return index.sparse.narrow ? with(index.sparse.view16(batch.number), kernels_.update16)
+                               : with(index.sparse.view32(batch.number), kernels_.update32);
 }
 
 // The bias and the metrics: sums over all rows, by one thread in row order.
 void Trainer::finish_batch(const Batch& batch, BatchSums& sums) {
     RowSums total;
-    for (int64_t row = 0; row < batch.real_rows; ++row)
-        total.add(options_.loss, batch.results, row, batch.labels[batch.first_row + row], 1);
-    const int64_t padding = options_.batch_size - batch.real_rows;
-    if (padding > 0) total.add(options_.loss, batch.results, batch.real_rows, 0, padding);
+    const RowTargets& targets = batch.targets;
+    for (int64_t row = 0; row < targets.real; ++row)
+        total.add(options_.loss, batch.results, row, targets.labels[row], 1);
+    const int64_t padding = options_.batch_size - targets.real;
+    if (padding > 0) total.add(options_.loss, batch.results, targets.real, 0, padding);
     sums = total.of_batch(options_.loss);
     uint32_t bad = kFiniteAll;
     const AdamStep step = adam_step(options_.bias);

@@ -76,6 +76,15 @@ struct BatchSums {
     double fields[kFields];
 };
 
+// A block of labelled rows.
+struct TrainingRows {
+    const RowsView& rows;  // not read where the batches are dense
+    const BatchIndex& index;
+    const float* labels;
+    const float* weights;  // what each row's gradient is multiplied by; nullptr: nothing
+    int64_t count;
+};
+
 class Trainer {
 public:
     Trainer(int64_t feature_dim, int64_t num_factors, const TrainerOptions& options, const Kernels& kernels);
@@ -97,24 +106,24 @@ public:
     void set_optimizer(int64_t step, const Bias& bias, const float* linear_means, const float* linear_variances,
                        const float* factor_means, const float* factor_variances);
 
-    // Trains on batches [first, last) of rows that `index` was built of; sums[b - first] is what batch b gives. Stops
-    // after a batch that leaves anything non-finite. Returns the number of batches done and what is not finite.
+    // Trains on batches [first, last) of a block; sums[b - first] is what batch b gives. Stops after a batch that leaves
+    // anything non-finite. Returns the number of batches done and what is not finite.
     struct Outcome {
         int64_t batches;
         uint32_t bad;
     };
-    Outcome train(const RowsView& rows, const float* labels, int64_t count, const BatchIndex& index, int64_t first,
-                  int64_t last, BatchSums* sums);
+    Outcome train(const TrainingRows& block, int64_t first, int64_t last, BatchSums* sums);
 
 private:
     struct Batch;
     void train_batch(const Batch& batch, int member, int members, Barrier& barrier);
+    void forward(const Batch& batch, int member, int members);
     uint32_t update(const Batch& batch, int member, int members);
     void finish_batch(const Batch& batch, BatchSums& sums);
     void advance();
     AdamStep adam_step(const GroupRates& rates) const;
     void reserve_rows(int64_t rows);
-    int useful_threads(const BatchIndex& index, int64_t first, int64_t last);
+    int useful_threads(const TrainingRows& block);
 
     const TrainerOptions options_;
     const Kernels& kernels_;

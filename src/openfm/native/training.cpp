@@ -1,11 +1,13 @@
 // Python bindings of the training and scoring kernels.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -97,33 +99,50 @@ private:
     std::unique_ptr<Scorer> scorer_;
 };
 
-// Labelled rows cut into mini-batches, with their index. Keeps the arrays that it was built of, which must not change.
+// Labelled rows cut into mini-batches. Keeps the arrays that training reads, which must not change.
 struct BatchBlock {
-    Vector<int64_t> indptr;
-    Vector<int32_t> indices;
-    Vector<float> values;
+    struct Rows {
+        Vector<int64_t> indptr;
+        Vector<int32_t> indices;
+        Vector<float> values;
+    };
+    std::optional<Rows> rows;  // where the batches are not dense
     Vector<float> labels;
-    RowsView rows;
+    std::optional<Vector<float>> weights;
+    RowsView view;
     BatchIndex index;
     int64_t feature_dim;
     int64_t batch_size;
 
     int64_t count() const { return static_cast<int64_t>(labels.shape(0)); }
-    int64_t bytes() const { return index.bytes + rows.nnz * 8 + count() * 12; }
+    int64_t bytes() const {
+        const int64_t of_rows = rows ? view.nnz * 8 + (count() + 1) * 8 : 0;
+        return index.bytes() + of_rows + count() * (weights ? 8 : 4);
+    }
+    TrainingRows training_rows() const {
+        return {view, index, labels.data(), weights ? weights->data() : nullptr, count()};
+    }
 };
 
-BatchIndexer* new_indexer(int64_t feature_dim, int64_t batch_size, bool all_features) {
+BatchIndexer* new_indexer(int64_t feature_dim, int64_t batch_size, bool all_features, std::optional<bool> dense) {
     if (feature_dim < 1 || batch_size < 1) throw std::invalid_argument("feature_dim and batch_size must be at least 1");
-    return new BatchIndexer(feature_dim, batch_size, all_features);
+    return new BatchIndexer(feature_dim, batch_size, all_features, dense);
 }
 
 BatchBlock index_batches(BatchIndexer& indexer, Vector<int64_t> indptr, Vector<int32_t> indices, Vector<float> values,
-                         Vector<float> labels) {
+                         Vector<float> labels, std::optional<Vector<float>> weights) {
     if (labels.shape(0) + 1 != indptr.shape(0)) throw std::invalid_argument("labels and rows differ in number");
-    nb::gil_scoped_release release;
-    const RowsView rows = checked_rows(indptr, indices, values, indexer.feature_dim());
-    return {indptr, indices, values, labels, rows, indexer.index(rows, static_cast<int64_t>(labels.shape(0))),
-            indexer.feature_dim(), indexer.batch_size()};
+    if (weights && weights->shape(0) != labels.shape(0))
+        throw std::invalid_argument("weights and rows differ in number");
+    BatchBlock block{BatchBlock::Rows{indptr, indices, values}, labels, weights, {}, {}, indexer.feature_dim(),
+                     indexer.batch_size()};
+    {
+        nb::gil_scoped_release release;
+        block.view = checked_rows(indptr, indices, values, indexer.feature_dim());
+        block.index = indexer.index(block.view, block.count());
+    }
+    if (block.index.dense) block.rows.reset();
+    return block;
 }
 
 using Rates = std::tuple<double, double, bool>;
@@ -207,13 +226,16 @@ void register_training(nb::module_& m) {
              nb::arg("threads"));
 
     nb::class_<BatchBlock>(m, "BatchBlock")
-        .def_prop_ro("batches", [](const BatchBlock& block) { return block.index.count(); })
+        .def_prop_ro("batches", [](const BatchBlock& block) { return block.index.batches; })
+        .def_prop_ro("dense", [](const BatchBlock& block) { return block.index.dense.has_value(); })
         .def_prop_ro("nbytes", &BatchBlock::bytes)
         .def("__len__", &BatchBlock::count);
 
     nb::class_<BatchIndexer>(m, "BatchIndexer")
-        .def(nb::new_(&new_indexer), nb::arg("feature_dim"), nb::arg("batch_size"), nb::arg("all_features"))
-        .def("index", &index_batches, nb::arg("indptr"), nb::arg("indices"), nb::arg("values"), nb::arg("labels"));
+        .def(nb::new_(&new_indexer), nb::arg("feature_dim"), nb::arg("batch_size"), nb::arg("all_features"),
+             nb::arg("dense") = nb::none())
+        .def("index", &index_batches, nb::arg("indptr"), nb::arg("indices"), nb::arg("values"), nb::arg("labels"),
+             nb::arg("weights") = nb::none());
 
     nb::class_<Trainer>(m, "Trainer")
         .def(nb::new_(&new_trainer), nb::arg("feature_dim"), nb::arg("num_factors"), nb::arg("logistic"),
@@ -228,7 +250,7 @@ void register_training(nb::module_& m) {
         .def(
             "train",
             [](Trainer& trainer, const BatchBlock& block, int64_t first, int64_t last) {
-                if (first < 0 || first > last || last > block.index.count())
+                if (first < 0 || first > last || last > block.index.batches)
                     throw std::invalid_argument("the block has no such batches");
                 if (block.feature_dim != trainer.table().feature_dim() || block.batch_size != trainer.batch_size())
                     throw std::invalid_argument("the block was indexed for another feature_dim or batch size");
@@ -237,7 +259,7 @@ void register_training(nb::module_& m) {
                 Trainer::Outcome outcome;
                 {
                     nb::gil_scoped_release release;
-                    outcome = trainer.train(block.rows, block.labels.data(), block.count(), block.index, first, last,
+                    outcome = trainer.train(block.training_rows(), first, last,
                                             reinterpret_cast<BatchSums*>(sums.get()));
                 }
                 return nb::make_tuple(

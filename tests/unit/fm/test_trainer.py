@@ -116,6 +116,100 @@ def test_scores_have_the_bits_of_the_predictions_in_training(make_settings, data
         assert (squared, absolute) == (error * error, abs(error))
 
 
+def scattered(rng, rows, features, density):
+    """Normal values at random places; the last feature occurs nowhere."""
+    X = rng.normal(0, 1, (rows, features)).astype(np.float32) * (rng.random((rows, features)) < density)
+    X[:, -1] = 0
+    return X
+
+
+@pytest.mark.parametrize("density", [0.2, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("factors", [1, 7, 8, 10, 16, 24, 64, 65, 100])
+def test_dense_batches_give_the_bytes_of_sparse_ones(make_settings, density, factors):
+    rng = np.random.default_rng(0)
+    rows, features = 203, 300
+    data = scattered(rng, rows, features, density), (rng.random(rows) < 0.5).astype(np.float32)
+    settings = make_settings(
+        feature_dim=features,
+        num_factors=factors,
+        mini_batch_size=60,
+        predictor_type=PredictorType.BINARY_CLASSIFIER,
+    )
+    expected, expected_history = train(settings, data, epochs=2, dense=False)
+    options = [{"threads": 2}, {"threads": 3}, *({"instruction_set": name} for name in ISAS)]
+    for option in options:
+        machine, history = train(settings, data, epochs=2, dense=True, **option)
+        assert parameters(machine) == parameters(expected)
+        assert history == expected_history
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_dense_batches_whatever_the_settings(make_settings, data, change):
+    settings = make_settings(**change)
+    expected, expected_history = train(settings, data, dense=False)
+    machine, history = train(settings, data, dense=True)
+    assert parameters(machine) == parameters(expected)
+    assert history == expected_history
+
+
+def test_batches_are_dense_where_it_pays(make_settings):
+    rng = np.random.default_rng(0)
+    y = np.zeros(100, dtype=np.float32)
+    trainer = Trainer(make_settings())
+    blocks = [trainer.batches(as_rows(scattered(rng, 100, 37, density), 37), y) for density in (0.05, 0.95)]
+    assert [block.dense for block in blocks] == [False, True]
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("predictor_type", PredictorType)
+def test_weights_multiply_gradients_only(make_settings, data, predictor_type, dense):
+    X, y = data
+    settings = make_settings(predictor_type=predictor_type)
+    weights = np.random.default_rng(0).choice(np.float32([0, 0.5, 1, 3]), len(y))
+    reference = ReferenceTrainer(settings)
+    trainer = Trainer(settings, dense=dense)
+    block = trainer.batches(as_rows(X, 37), y, weights)
+    for _ in range(3):
+        metrics = running_metrics(predictor_type)
+        for sums in trainer.train(block):
+            metrics.add_sums(sums, settings.mini_batch_size)
+        expected, _ = reference.epoch(X, y, weights)
+        for metric, other in zip(metrics.values(), expected.values(), strict=True):
+            assert metric.value == pytest.approx(other.value, rel=2e-6)
+    machine, truth = trainer.machine(), reference.machine()
+    assert machine.bias == pytest.approx(truth.bias, abs=2e-6)
+    np.testing.assert_allclose(machine.linear, truth.linear, atol=3e-6)
+    np.testing.assert_allclose(machine.factors, truth.factors, atol=1e-4)
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_weights_of_one_change_nothing(make_settings, data, dense):
+    X, y = data
+    expected, _ = train(make_settings(), data, epochs=1)
+    trainer = Trainer(make_settings(), dense=dense)
+    trainer.train(trainer.batches(as_rows(X, 37), y, np.ones_like(y)))
+    assert parameters(trainer.machine()) == parameters(expected)
+
+
+def test_weights_that_are_too_few_are_refused(make_settings, data):
+    X, y = data
+    with pytest.raises(ValueError, match="weights and rows differ in number"):
+        Trainer(make_settings()).batches(as_rows(X, 37), y, y[1:])
+
+
+def test_the_memory_of_a_block(make_settings, data):
+    X, y = data
+    rows = as_rows(X, 37)
+    settings = make_settings(mini_batch_size=50)
+    distinct = sum(len(np.unique(X[i : i + 50].indices)) for i in (0, 50, 100))
+    expected = 14 * rows.nnz + 12 * 107 + 8 * distinct + 20 * 3 + 8
+    assert Trainer(settings, dense=False).batches(rows, y).nbytes == expected
+    assert Trainer(settings, dense=False).batches(rows, y, y).nbytes == expected + 4 * 107
+    # Rows in groups of 8 with one for padding, features in groups of 8, and a bit for each feature.
+    cells = (56 + 56 + 8) * 40
+    assert Trainer(settings, dense=True).batches(rows, y).nbytes == 4 * cells + 3 * 5 + 4 * 107
+
+
 def test_wide_batches_of_more_than_65536_rows(make_settings):
     rng = np.random.default_rng(0)
     X = (rng.random((70000, 3)) < 0.4).astype(np.float32)
