@@ -17,7 +17,7 @@ for variable in ONE_THREAD:  # before NumPy is imported; what measures more thre
 from benchmarks import machine, results  # noqa: E402
 from benchmarks.frame import Options  # noqa: E402
 
-PARTS = ("kernels", "decoding")
+PARTS = ("kernels", "training", "decoding")
 """In the order in which they run."""
 
 QUICK_RESULTS = Path(__file__).parents[1] / ".cache" / "bench" / "quick"

@@ -18,7 +18,7 @@ LEAST = {"MNIST": 0.85, "MovieLens": 0.75, "clicks": 0.85}
 def run(options: Options) -> Report:
     rows, checks = [], []
     for problem in data.problems(quick=options.quick):
-        own = OwnTraining(problem)
+        own = OwnTraining(problem.train.X, problem.train.y, problem.k)
         prototype = Prototype(problem.train.X, problem.train.y, problem.k, data.BATCH_SIZE)
 
         def prototype_epoch(prototype: Prototype = prototype) -> None:
