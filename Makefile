@@ -9,6 +9,8 @@ DOCKER_BUILD_FLAGS ?=
 PYTEST_FLAGS ?=
 # What to measure: parts of the benchmarks, or --quick.
 BENCH ?=
+# The Python of the benchmarks' other programs: one that their wheels are for.
+PEERS_PYTHON = $(shell $(BIN)/python tests/support/interpreters.py 3.12 3.11 3.13)
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -49,7 +51,10 @@ lint: $(VENV)/tools.stamp ## ruff and mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: $(VENV)/tools.stamp ## the benchmarks
+bench: $(VENV)/tools.stamp mxnet ## speed and memory beside other programs, half an hour (BENCH=--quick: some minutes)
+	$(BIN)/python -m pip install --quiet --group bench
+	@$(MAKE) --no-print-directory $(SDK)/v2/stamp || echo "NOTE: the SageMaker SDK v2 is left out" >&2
+	$(BIN)/python -m benchmarks.peers.environments $(PEERS_PYTHON)
 	$(BIN)/python -m benchmarks $(BENCH)
 
 soak: export PYTHONPATH := tests
@@ -68,7 +73,7 @@ image: ## the Docker image
 	$(DOCKER) build $(DOCKER_BUILD_FLAGS) --tag $(IMAGE) .
 
 clean: ## remove what make made; downloaded data sets stay in .cache
-	rm -rf $(VENV) $(MXNET) $(SDK) $(OLDEST) build dist demo
+	rm -rf $(VENV) $(MXNET) $(SDK) $(OLDEST) .cache/bench build dist demo
 
 # The virtual environments. A stamp is newer than all that went into its part; those of an environment that is gone (or
 # whose Python is) go too, before make looks at them.

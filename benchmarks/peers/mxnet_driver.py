@@ -23,7 +23,7 @@ class LogLoss(mx.metric.EvalMetric):
         super().__init__("log-loss")
 
     def update(self, labels: list, predictions: list) -> None:
-        for label, prediction in zip(labels, predictions, strict=True):
+        for label, prediction in zip(labels, predictions):  # noqa: B905 (Python 3.8 has no strict)
             y, p = label.asnumpy().ravel(), prediction.asnumpy().ravel()
             self.sum_metric += -np.log(np.where(y > 0.5, p, 1 - p) + 1e-12).sum()
             self.num_inst += len(y)
@@ -38,7 +38,7 @@ class AreaUnderCurve(mx.metric.EvalMetric):
     def update(self, labels: list, predictions: list) -> None:
         y, p = labels[0].asnumpy().ravel(), predictions[0].asnumpy().ravel()
         positives = area = 0.0
-        for _, label in sorted(zip(p, y, strict=True), key=itemgetter(0), reverse=True):
+        for _, label in sorted(zip(p, y), key=itemgetter(0), reverse=True):  # noqa: B905
             if label == 1.0:
                 positives += 1.0
             else:
