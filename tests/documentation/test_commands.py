@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -42,6 +43,11 @@ def rounded(answer: str) -> object:
     return json.loads(answer, parse_float=lambda digits: round(float(digits), 3))
 
 
+def rounded_text(printed: str) -> str:
+    """The text with its decimal fractions to three digits."""
+    return re.sub(r"\d+\.\d+", lambda number: f"{float(number[0]):.3f}", printed)
+
+
 def run(document: Path, blocks: list[Block], clone: Path, port: int) -> None:
     namespace: dict[str, object] = {}
     printed = ""
@@ -49,6 +55,8 @@ def run(document: Path, blocks: list[Block], clone: Path, port: int) -> None:
         for block in blocks:
             if block.has("answer"):
                 assert rounded(printed) == rounded(block.code)
+            elif block.has("prints"):
+                assert rounded_text(printed) == rounded_text(block.code)
             elif block.language == "python":
                 # Line numbers of tracebacks are those of the document.
                 source = "\n" * (block.line - 1) + block.code

@@ -4,7 +4,8 @@ A fenced block is run if its language is ``python`` or ``bash``. A comment in th
 more about it, and does not show on the page:
 
 ``<!-- server -->``  a command that serves until the next such block, or the document's end
-``<!-- answer -->``  no command, but what the block before prints
+``<!-- answer -->``  no command, but what the block before prints: JSON
+``<!-- prints -->``  the same as any text
 ``<!-- docker -->``  needs Docker and the image
 ``<!-- ci -->``      commands that .ci/run itself runs, line by line
 ``<!-- sdk -->``     needs the SageMaker SDK too; tests/sdk runs it, with version 2 if it says ``sdk v2``

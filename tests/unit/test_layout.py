@@ -24,7 +24,7 @@ ROOMS = {
     "sagemaker": {"data", "fm", "errors"},
     "metadata": {"codecs", "contract", "fm", "errors"},
     "openfm": {"artifact", "data", "errors"},  # the package's own __init__
-    "cli": {"training", "serving", "metadata", "contract", "errors"},
+    "cli": {"training", "serving", "metadata", "codecs", "artifact", "contract", "data", "fm", "errors"},
     "__main__": {"cli"},
 }
 WEB = {"flask", "gunicorn", "werkzeug", "prometheus_client"}

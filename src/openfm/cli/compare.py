@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from openfm.errors import OpenFMError
+from openfm.cli.failing import failing_in_one_sentence
 
 __all__ = ["compare"]
 
@@ -38,18 +38,13 @@ def compare(log: Path, train: Path, test: Path | None, tolerance: float, as_json
     Example:
       openfm compare job.log --train train/ --test test/
     """
-    from openfm.contract.failure import classify
     from openfm.contract.job_log_reader import read_job_log
     from openfm.training import comparison
 
-    try:
+    with failing_in_one_sentence():
         logged = read_job_log(log)
         again, printed = comparison.train_again(logged, train, test, os.environ)
         result = comparison.compare(logged, again, tolerance=tolerance)
-    except (OpenFMError, OSError, MemoryError) as exception:
-        error = classify(exception)
-        click.echo(error.failure_reason, err=True)
-        sys.exit(error.exit_code)
     for line in printed.splitlines():
         if " WARNING " in line:
             click.echo(line, err=True)

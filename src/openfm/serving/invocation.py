@@ -6,12 +6,9 @@ from flask import Response, request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import ClientDisconnected
 
-from openfm.codecs.documents import DOCUMENT_ENCODERS
-from openfm.codecs.registry import ENCODERS
-from openfm.codecs.requests import RankingRequest, Request
-from openfm.errors import NotAcceptableError, PayloadTooLargeError, RequestError
-from openfm.serving.details import explained_predictions, ranked_predictions
-from openfm.serving.negotiation import AnswerForm, choose_answer_form, choose_decoder
+from openfm.errors import PayloadTooLargeError, RequestError
+from openfm.serving.bodies import answer_body
+from openfm.serving.negotiation import choose_answer_form, choose_decoder
 from openfm.serving.observer import ROWS_KEY
 from openfm.serving.predictor import Predictor
 from openfm.serving.settings import ServingSettings
@@ -41,22 +38,9 @@ def answer_invocation(body: bytearray, predictor: Predictor, settings: ServingSe
     decode = choose_decoder(request.mimetype, body)
     form = choose_answer_form(request.headers.get("Accept"), settings.default_answer_type, settings.threshold)
     instances = decode(body, predictor.feature_dim)
-    content = _content(instances, predictor, form)
+    content = answer_body(instances, predictor, form)
     request.environ[ROWS_KEY] = len(instances)
     return Response(content, content_type=form.content_type)
-
-
-def _content(instances: Request | RankingRequest, predictor: Predictor, form: AnswerForm) -> bytes:
-    if isinstance(instances, RankingRequest):
-        if form.content_type not in DOCUMENT_ENCODERS:
-            raise NotAcceptableError(
-                f"{form.content_type} has no room for rankings: ask for one of {', '.join(DOCUMENT_ENCODERS)}"
-            )
-        return DOCUMENT_ENCODERS[form.content_type](ranked_predictions(predictor, instances, form))
-    if form.verbose:
-        return DOCUMENT_ENCODERS[form.content_type](explained_predictions(predictor, instances.rows, form))
-    predictions = predictor.predict(instances.rows, form.threshold)
-    return ENCODERS[form.content_type](predictions.identified(instances.identities))
 
 
 def read_body(limit: int | None) -> bytearray:

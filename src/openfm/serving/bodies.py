@@ -1,4 +1,4 @@
-"""Answers with more than a score and a label for each instance: explanations and rankings.
+"""Answers: plain predictions, and those with more than a score and a label for each instance.
 
 ::
 
@@ -11,20 +11,41 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from openfm.codecs.documents import DOCUMENT_ENCODERS
 from openfm.codecs.explanations import explanation_document
 from openfm.codecs.predictions import Predictions
 from openfm.codecs.queries import MEMBER
-from openfm.codecs.requests import RankingRequest
-from openfm.errors import RequestError
+from openfm.codecs.registry import ENCODERS
+from openfm.codecs.requests import RankingRequest, Request
+from openfm.errors import NotAcceptableError, RequestError
 from openfm.fm.explain import Explanation
 from openfm.fm.rows import SparseRows
 from openfm.serving.negotiation import AnswerForm
 from openfm.serving.predictor import Predictor
 
-__all__ = ["explained_predictions", "ranked_predictions"]
+__all__ = ["answer_body"]
 
 
-def explained_predictions(predictor: Predictor, rows: SparseRows, form: AnswerForm) -> Iterator[dict[str, Any]]:
+def answer_body(instances: Request | RankingRequest, predictor: Predictor, form: AnswerForm) -> bytes:
+    """The answer to a request.
+
+    Raises:
+        RequestError: an instance cannot be scored or explained, or a query's candidates do not fit.
+        NotAcceptableError: rankings are asked for in a type that has no room for them.
+    """
+    if isinstance(instances, RankingRequest):
+        if form.content_type not in DOCUMENT_ENCODERS:
+            raise NotAcceptableError(
+                f"{form.content_type} has no room for rankings: ask for one of {', '.join(DOCUMENT_ENCODERS)}"
+            )
+        return DOCUMENT_ENCODERS[form.content_type](_ranked(predictor, instances, form))
+    if form.verbose:
+        return DOCUMENT_ENCODERS[form.content_type](_explained(predictor, instances.rows, form))
+    predictions = predictor.predict(instances.rows, form.threshold)
+    return ENCODERS[form.content_type](predictions.identified(instances.identities))
+
+
+def _explained(predictor: Predictor, rows: SparseRows, form: AnswerForm) -> Iterator[dict[str, Any]]:
     """The prediction of each row, with its explanation.
 
     Raises:
@@ -34,7 +55,7 @@ def explained_predictions(predictor: Predictor, rows: SparseRows, form: AnswerFo
     return _documents(predictions, predictor.explain(rows, form.pairs))
 
 
-def ranked_predictions(predictor: Predictor, request: RankingRequest, form: AnswerForm) -> Iterator[dict[str, Any]]:
+def _ranked(predictor: Predictor, request: RankingRequest, form: AnswerForm) -> Iterator[dict[str, Any]]:
     """The best candidates of each query, with their predictions, and with explanations if they are asked for.
 
     Raises:

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import openfm
+from openfm.serving.app import create_app
+from openfm.serving.predictor import Predictor
+from openfm.serving.settings import ServingSettings
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/jsonlines",
+        "application/json",
+        "application/x-recordio-protobuf",
+        "application/json; verbose=true; pairs=1",
+        "application/jsonlines; threshold=stored",
+    ],
+)
+def test_it_is_what_a_server_answers(run, classifier, records, tmp_path, accept):
+    openfm.load_model(classifier).with_threshold(0.6).save(classifier)
+    model = openfm.load_model(classifier)
+    client = create_app(Predictor(model.machine, model.threshold), ServingSettings()).test_client()
+    headers = {"Accept": accept, "Content-Type": "application/x-recordio-protobuf"}
+    answer = client.post("/invocations", data=records.read_bytes(), headers=headers).data
+    assert answer
+
+    assert run("predict", classifier, records, "--accept", accept).stdout_bytes == answer
+    assert run("predict", classifier, "-", "--accept", accept, stdin=records.read_bytes()).stdout_bytes == answer
+    out = tmp_path / "out"
+    assert run("predict", classifier, records, "--accept", accept, "--out", out).stdout_bytes == b""
+    assert out.read_bytes() == answer
+
+
+def test_scores_are_lines_of_json_by_default(run, regressor, records):
+    lines = run("predict", regressor, records).stdout.splitlines()
+    assert list(map(json.loads, lines)) == [{"score": score} for score in (11.75, 0.25, 0.75, -0.75)]
+
+
+def test_a_failure_leaves_the_old_file(run, regressor, tmp_path):
+    out = tmp_path / "out"
+    out.write_text("old")
+    result = run("predict", regressor, regressor, "--out", out)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"ClientError: {regressor}: ")
+    assert out.read_text() == "old"
+
+
+def test_types_that_are_not_written(run, regressor, records):
+    result = run("predict", regressor, records, "--accept", "text/html")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("ClientError: accept text/html not supported; ask for application/json")
