@@ -31,6 +31,8 @@ class Decoded:
     @property
     def dense_records(self) -> int: ...
     @property
+    def usual_records(self) -> int: ...
+    @property
     def fault(self) -> tuple[str, int, int, int, int] | None: ...
 
 def decode_records(
@@ -40,6 +42,7 @@ def decode_records(
     framed: bool,
     final: bool,
     identities: bool = False,
+    instruction_set: str = "",
 ) -> Decoded:
     """Decodes the whole records that ``data`` start with; ``consumed`` says how many bytes they take.
 

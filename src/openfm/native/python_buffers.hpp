@@ -6,7 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
+#include <memory>
+#include <utility>
 
 #include "records_column.hpp"
 
@@ -32,12 +33,15 @@ private:
     Py_buffer buffer_;
 };
 
-// Hands a column to NumPy, which frees it.
+// Hands a column to NumPy.
 template <class T>
 nanobind::object to_numpy(records::Column<T>& column) {
-    const std::size_t size = column.size();
-    T* data = column.release();
-    nanobind::capsule owner(data, [](void* p) noexcept { std::free(p); });
+    column.trim();
+    auto own = std::make_unique<records::Column<T>>(std::move(column));
+    const std::size_t size = own->size();
+    T* const data = own->reserve(1) - size;  // not null, even if it is empty
+    const nanobind::capsule owner(own.get(), [](void* p) noexcept { delete static_cast<records::Column<T>*>(p); });
+    own.release();
     return nanobind::cast(nanobind::ndarray<nanobind::numpy, T, nanobind::ndim<1>>(data, {size}, owner));
 }
 
@@ -49,8 +53,7 @@ nanobind::bytes encode_to_bytes(Encode encode) {
         const nanobind::gil_scoped_release release;
         encode(out);
     }
-    const std::size_t size = out.size();
-    return nanobind::bytes(out.reserve(0) - size, size);
+    return nanobind::bytes(out.data(), out.size());
 }
 
 }  // namespace openfm

@@ -2,10 +2,12 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 
 #include <optional>
 #include <stdexcept>
+#include <string>
 
 #include "python_buffers.hpp"
 #include "records_decode.hpp"
@@ -30,6 +32,7 @@ struct Decoded {
     nb::object identities;
     std::int64_t feature_dim;
     std::size_t dense_records;
+    std::size_t usual_records;
     nb::object fault;
 };
 
@@ -55,11 +58,13 @@ nb::object identity_tuple(Decoder& decoder) {
 }
 
 Decoded decode_records(nb::handle data, std::optional<std::int64_t> feature_dim, std::string_view labels, bool framed,
-                       bool final, bool identities) {
+                       bool final, bool identities, const std::string& instruction_set) {
     if (feature_dim && (*feature_dim < 0 || *feature_dim > kMaxFeatureDim)) {
         throw std::invalid_argument("feature_dim must be from 0 to 2^31 - 1");
     }
-    Decoder decoder(feature_dim.value_or(kUnknownFeatureDim), parse_label_mode(labels), identities);
+    const RecordKernels* const kernels = find_record_kernels(instruction_set.c_str());
+    if (!kernels) throw std::invalid_argument("this processor has no instruction set '" + instruction_set + "'");
+    Decoder decoder(feature_dim.value_or(kUnknownFeatureDim), parse_label_mode(labels), identities, *kernels);
     const BytesView view(data);
     const auto* const begin = view.begin<std::uint8_t>();
     const Span bytes{begin, begin + view.size()};
@@ -76,7 +81,7 @@ Decoded decode_records(nb::handle data, std::optional<std::int64_t> feature_dim,
     const nb::object found_labels = has_labels ? to_numpy(decoder.labels) : nb::none();
     return {decoder.consumed, to_numpy(decoder.indptr), to_numpy(decoder.indices), to_numpy(decoder.values),
             found_labels,     identity_tuple(decoder),  decoder.feature_dim(),     decoder.dense_records,
-            fault};
+            decoder.usual_records, fault};
 }
 
 template <class Array>
@@ -167,9 +172,10 @@ void register_records(nb::module_& m) {
         .def_ro("identities", &Decoded::identities)
         .def_ro("feature_dim", &Decoded::feature_dim)
         .def_ro("dense_records", &Decoded::dense_records)
+        .def_ro("usual_records", &Decoded::usual_records)
         .def_ro("fault", &Decoded::fault);
     m.def("decode_records", &decode_records, "data"_a, "feature_dim"_a.none(), "labels"_a, "framed"_a, "final"_a,
-          "identities"_a = false,
+          "identities"_a = false, "instruction_set"_a = "",
           "Decodes whole records to compressed sparse rows; see openfm.data.records.");
     m.def("encode_dense", &encode_dense, "values"_a, "labels"_a.none(),
           "Framed records of dense rows (float32, float64 or int32), one label each or none.");

@@ -6,8 +6,6 @@
 namespace openfm::records {
 namespace {
 
-constexpr std::uint32_t kInfinityBits = 0x7f800000u;
-
 float load_float(const std::uint8_t* row, std::size_t i) {
     float value;
     std::memcpy(&value, row + i * sizeof value, sizeof value);
@@ -20,34 +18,7 @@ std::uint32_t magnitude_bits(const std::uint8_t* row, std::size_t i) {
     return bits & 0x7fffffffu;
 }
 
-// Writes the non-zero values of a dense row and their positions, and returns how many they are. `magnitude` becomes
-// the largest absolute value's bits: from kInfinityBits on, not all values are finite.
-//
-// Within a block there is no branch: every value is written, and the end moves on behind a non-zero only. A block of
-// zeros, such as an image's border, costs one test.
-std::size_t compact(const std::uint8_t* row, std::size_t count, std::int32_t* indices, float* values,
-                    std::uint32_t& magnitude) {
-    constexpr std::size_t block = 8;
-    std::size_t kept = 0;
-    std::uint32_t largest = 0;
-    const auto keep_non_zero = [&](std::size_t i) {
-        const std::uint32_t bits = magnitude_bits(row, i);
-        indices[kept] = static_cast<std::int32_t>(i);
-        values[kept] = load_float(row, i);
-        kept += bits != 0;
-        largest = std::max(largest, bits);
-    };
-    std::size_t i = 0;
-    for (; i + block <= count; i += block) {
-        std::uint32_t any = 0;
-        for (std::size_t j = 0; j < block; ++j) any |= magnitude_bits(row, i + j);
-        if (any == 0) continue;
-        for (std::size_t j = 0; j < block; ++j) keep_non_zero(i + j);
-    }
-    for (; i < count; ++i) keep_non_zero(i);
-    magnitude = largest;
-    return kept;
-}
+constexpr std::size_t kForeseeAfter = std::size_t{64} << 10;  // bytes
 
 Fault not_finite(const std::uint8_t* row, std::size_t count, std::string_view nan, std::string_view infinity) {
     for (std::size_t i = 0; i < count; ++i) {
@@ -71,6 +42,12 @@ void Decoder::decode_framed(Span data, bool final) {
     while (consumed < data.size()) {
         std::size_t offset = consumed;
         Span message;
+        if (frames.next_whole(offset, message) && append_usual(message, data.end)) {
+            if (consumed < kForeseeAfter && offset >= kForeseeAfter) foresee(offset, data.size());
+            consumed = offset;
+            continue;
+        }
+        offset = consumed;
         const FrameStatus status = frames.next(offset, message);
         if (status == FrameStatus::truncated && !final) return;
         fault = status == FrameStatus::complete ? append(message) : frame_fault(status);
@@ -79,12 +56,61 @@ void Decoder::decode_framed(Span data, bool final) {
     }
 }
 
+// Reserves what the rest of the data will need if it is like its start.
+void Decoder::foresee(std::size_t decoded, std::size_t total) {
+    const double growth = 1.05 * static_cast<double>(total - decoded) / static_cast<double>(decoded);
+    const auto reserve = [growth](auto& column) {
+        column.reserve(static_cast<std::size_t>(growth * static_cast<double>(column.size())));
+    };
+    reserve(indptr);
+    reserve(indices);
+    reserve(values);
+    reserve(labels);
+}
+
 void Decoder::decode_bare(Span message) {
     fault = append(message);
     if (!fault) consumed = message.size();
 }
 
 std::int64_t Decoder::feature_dim() const { return feature_dim_ == kUnknownFeatureDim ? widest_key_ : feature_dim_; }
+
+bool Decoder::append_usual(Span message, const std::uint8_t* readable_end) {
+    UsualRecord record;
+    if (collects_identities_ || !read_usual(message, record)) return false;
+    const bool takes_label = label_mode_ != Labels::ignored && record.label != nullptr;
+    if (takes_label && magnitude_bits(record.label, 0) >= kInfinityBits) return false;
+    if (label_mode_ != Labels::ignored && !may_have_labels(takes_label)) return false;
+    if (!append_usual_features(record, readable_end)) return false;
+    if (takes_label) labels.push(load_float(record.label, 0));
+    indptr.push(static_cast<std::int64_t>(indices.size()));
+    ++usual_records;
+    return true;
+}
+
+bool Decoder::append_usual_features(const UsualRecord& record, const std::uint8_t* readable_end) {
+    const auto width = static_cast<std::uint64_t>(feature_dim_);
+    if (feature_dim_ == kUnknownFeatureDim || (record.has_shape && record.shape != width)) return false;
+    const std::size_t count = record.values.size() / sizeof(float);
+    const bool dense = record.keys.empty();
+    if (dense) {
+        if (count != width) return false;
+    } else {
+        if (static_cast<std::size_t>(readable_end - record.keys.end) < kReadAhead) return false;
+        if (usual_keys_.size() < count + kOverrun) usual_keys_.resize(count + kOverrun);
+        if (!kernels_.unpack_keys(record.keys, count, usual_keys_.data())) return false;
+        if (usual_keys_[count - 1] >= feature_dim_) return false;
+    }
+    std::int32_t* const out_indices = indices.reserve(count + kOverrun);
+    float* const out_values = values.reserve(count + kOverrun);
+    const std::int32_t* const keys = dense ? nullptr : usual_keys_.data();
+    const Kept kept = kernels_.keep_non_zero(record.values.begin, count, keys, out_indices, out_values);
+    if (!kept.finite) return false;
+    indices.commit(kept.count);
+    values.commit(kept.count);
+    dense_records += dense;
+    return true;
+}
 
 Fault Decoder::append(Span message) {
     if (!parser_.parse(message, record_)) return {"malformed"};
@@ -159,11 +185,12 @@ std::uint64_t Decoder::key_limit() const {
 
 Fault Decoder::append_dense(const std::uint8_t* row, std::size_t count) {
     if (Fault fault = declare_width(count)) return fault;
-    std::uint32_t magnitude;
-    const std::size_t kept = compact(row, count, indices.reserve(count), values.reserve(count), magnitude);
-    if (magnitude >= kInfinityBits) return not_finite(row, count, "features_nan", "features_infinite");
-    indices.commit(kept);
-    values.commit(kept);
+    std::int32_t* const out_indices = indices.reserve(count + kOverrun);
+    float* const out_values = values.reserve(count + kOverrun);
+    const Kept kept = kernels_.keep_non_zero(row, count, nullptr, out_indices, out_values);
+    if (!kept.finite) return not_finite(row, count, "features_nan", "features_infinite");
+    indices.commit(kept.count);
+    values.commit(kept.count);
     ++dense_records;
     return {};
 }
@@ -230,12 +257,17 @@ Fault Decoder::append_label() {
     }
     const std::size_t count = row.size() / sizeof(float);
     if (count > 1 || (count == 0 && label_mode_ == Labels::required)) return {"label_size", count, 1};
-    const bool labelled_before = rows() == 0 ? count == 1 : labels.size() != 0;
-    if (labelled_before != (count == 1)) return {"label_mixed", count};
+    if (!may_have_labels(count)) return {"label_mixed", count};
     if (count == 0) return {};
     if (magnitude_bits(row.begin, 0) >= kInfinityBits) return not_finite(row.begin, 1, "label_nan", "label_infinite");
     labels.push(load_float(row.begin, 0));
     return {};
+}
+
+// All records must have a label, or none.
+bool Decoder::may_have_labels(std::size_t count) const {
+    if (rows() == 0) return count != 0 || label_mode_ != Labels::required;
+    return (labels.size() != 0) == (count != 0);
 }
 
 void Decoder::append_identity() {

@@ -7,7 +7,9 @@
 
 #include "records_column.hpp"
 #include "records_frame.hpp"
+#include "records_kernels.hpp"
 #include "records_schema.hpp"
+#include "records_usual.hpp"
 
 namespace openfm::records {
 
@@ -36,8 +38,9 @@ class Decoder {
 public:
     // feature_dim may be kUnknownFeatureDim: the records then say how wide they are.
     // collect_identities: whether `identities` are wanted.
-    Decoder(std::int64_t feature_dim, Labels labels, bool collect_identities = false)
-        : feature_dim_(feature_dim),
+    Decoder(std::int64_t feature_dim, Labels labels, bool collect_identities, const RecordKernels& kernels)
+        : kernels_(kernels),
+          feature_dim_(feature_dim),
           infers_width_(feature_dim == kUnknownFeatureDim),
           label_mode_(labels),
           collects_identities_(collect_identities) {
@@ -61,6 +64,7 @@ public:
 
     std::size_t consumed = 0;
     std::size_t dense_records = 0;
+    std::size_t usual_records = 0;  // decoded in the straight way
     Fault fault;
     Column<std::int64_t> indptr;
     Column<std::int32_t> indices;
@@ -69,6 +73,14 @@ public:
     Identities identities;
 
 private:
+    // Appends a record if it is as nearly all are: laid out in the usual way and without a fault, its keys ascending.
+    // False, and nothing appended, if not. kReadAhead bytes behind the keys must lie before `readable_end`.
+    bool append_usual(Span message, const std::uint8_t* readable_end);
+    bool append_usual_features(const UsualRecord& record, const std::uint8_t* readable_end);
+
+    void foresee(std::size_t decoded, std::size_t total);
+
+    // Appends any record, or says what is wrong with it.
     Fault append(Span message);
     Fault append_features(const Value& features);
     Fault append_dense(const std::uint8_t* row, std::size_t count);
@@ -81,6 +93,9 @@ private:
     std::uint64_t key_limit() const;
     Span to_float32(const Value& tensor);
 
+    bool may_have_labels(std::size_t count) const;
+
+    const RecordKernels& kernels_;
     std::int64_t feature_dim_;
     bool infers_width_;
     std::int64_t widest_key_ = 0;  // one more than the largest key, while feature_dim_ is unknown
@@ -91,6 +106,7 @@ private:
     std::vector<std::uint8_t> joined_values_, joined_keys_;
     std::vector<float> converted_;
     std::vector<std::pair<std::uint64_t, float>> unsorted_;
+    std::vector<std::int32_t> usual_keys_;
 };
 
 }  // namespace openfm::records

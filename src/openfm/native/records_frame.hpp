@@ -23,6 +23,20 @@ public:
     // The next whole record from `offset` on. Unless it is complete, `offset` stays where it is.
     FrameStatus next(std::size_t& offset, Span& payload);
 
+    // Likewise, but false unless it is a complete record in one frame.
+    bool next_whole(std::size_t& offset, Span& payload) const {
+        const std::size_t left = data_.size() - offset;
+        std::uint32_t header[2];
+        if (left < kFrameHeaderBytes) return false;
+        std::memcpy(header, data_.begin + offset, kFrameHeaderBytes);
+        const std::size_t padded = (std::size_t{header[1]} + 3) & ~std::size_t{3};
+        if (header[0] != kMagic || header[1] > kMaxFrameLength || padded > left - kFrameHeaderBytes) return false;
+        const std::uint8_t* const start = data_.begin + offset + kFrameHeaderBytes;
+        payload = {start, start + header[1]};
+        offset += kFrameHeaderBytes + padded;
+        return true;
+    }
+
 private:
     Span join_parts();
 

@@ -1,0 +1,2 @@
+#define OPENFM_ISA baseline
+#include "records_kernels_body.hpp"
