@@ -1,4 +1,8 @@
-"""The native decoder against Google's protobuf parser: the same rows, or refused in the same words."""
+"""The native decoder against Google's protobuf parser: the same rows, or refused in the same words.
+
+Every check runs with every instruction set. Records of the usual layout take the decoder's straight way, others the
+general one; some checks lead the same rows over both.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,7 @@ from openfm.data.recordio import frame
 from openfm.data.records import RecordBlock, RecordReader, decode_records
 from openfm.data.records_reference import decode_records_reference
 from openfm.errors import DataError
+from openfm.native import _core
 from support import wire
 
 FEATURE_DIM = 8
@@ -103,6 +108,33 @@ def mutations(draw, data: bytes) -> bytes:
     return bytes(changed)
 
 
+ROW_SIZES = st.sampled_from([1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 40])  # around the vectors' lengths
+PLAIN_FLOATS = st.sampled_from([0.0, -0.0, 1.0, -2.5, 1e-45, 3.4e38])
+
+
+@st.composite
+def usual_files(draw) -> tuple[list[bytes], int]:
+    """Records without a fault as all writers lay them out, with a label; and their feature_dim."""
+    dense = draw(st.booleans())
+    feature_dim = draw(ROW_SIZES) if dense else 2**26
+    sizes = st.just(feature_dim) if dense else ROW_SIZES
+    return [draw(usual_records(feature_dim, sizes, dense=dense)) for _ in range(draw(st.integers(1, 3)))], feature_dim
+
+
+@st.composite
+def usual_records(draw, feature_dim: int, sizes: st.SearchStrategy[int], *, dense: bool) -> bytes:
+    size = draw(sizes)
+    values = wire.floats(*draw(st.lists(PLAIN_FLOATS, min_size=size, max_size=size)))
+    keys = shape = b""
+    if not dense:
+        steps = draw(st.lists(st.sampled_from([1, 1, 2, 127, 128, 2**14, 2**20]), min_size=size, max_size=size))
+        length = draw(st.integers(1, 4))  # writers use as few bytes as do; more are as valid
+        keys = b"".join(wire.varint(int(step) - 1, length=length) for step in np.cumsum(steps))
+        shape = wire.varint(feature_dim) if draw(st.booleans()) else b""
+    label = wire.label(wire.float32_tensor(wire.floats(draw(PLAIN_FLOATS))))
+    return wire.features(wire.float32_tensor(values, keys, shape)) + label
+
+
 def outcome(decode, data: bytes, feature_dim: int | None, labels: str) -> object:
     try:
         block: RecordBlock = decode(data, feature_dim=feature_dim, labels=labels)
@@ -117,12 +149,67 @@ def outcome(decode, data: bytes, feature_dim: int | None, labels: str) -> object
 def check(data: bytes, feature_dim: int | None, labels: str) -> None:
     native = outcome(decode_records, data, feature_dim, labels)
     assert native == outcome(decode_records_reference, data, feature_dim, labels)
+    decoded = [decode_with(name, data, feature_dim, labels) for name in _core.instruction_sets()]
+    assert decoded.count(decoded[0]) == len(decoded)
+
+
+def usual_count(data: bytes, feature_dim: int) -> int:
+    return _core.decode_records(data, feature_dim, "required", framed=True, final=True).usual_records
+
+
+def decode_with(instruction_set: str, data: bytes, feature_dim: int | None, labels: str) -> tuple[object, ...]:
+    found = _core.decode_records(data, feature_dim, labels, framed=True, final=True, instruction_set=instruction_set)
+    arrays = [found.indptr, found.indices, found.values, found.labels]
+    scalars = found.fault, found.consumed, found.feature_dim, found.dense_records, found.usual_records
+    return *scalars, *(None if array is None else array.tobytes() for array in arrays)
 
 
 @LIMITS
 @given(st.lists(records(), max_size=4), WIDTHS, MODES)
 def test_records(payloads, feature_dim, labels):
     check(b"".join(map(frame, payloads)), feature_dim, labels)
+
+
+@LIMITS
+@given(usual_files())
+def test_the_straight_way_and_the_general_one(file):
+    payloads, feature_dim = file
+    behind = payloads[:1] * 2  # the straight way reads a little ahead
+    straight = b"".join(map(frame, payloads + behind))
+    uid = wire.field(3, b"")  # no writer's layout has it; it changes nothing else
+    general = b"".join(frame(payload + uid) for payload in payloads + behind)
+    check(straight, feature_dim, "required")
+    check(general, feature_dim, "required")
+    assert outcome(decode_records, straight, feature_dim, "required") == outcome(
+        decode_records, general, feature_dim, "required"
+    )
+    assert usual_count(straight, feature_dim) >= len(payloads)
+    assert usual_count(general, feature_dim) == 0
+
+
+@LIMITS
+@given(usual_files(), st.data())
+def test_changed_records_of_the_usual_layout(file, data):
+    payloads, feature_dim = file
+    changed = data.draw(mutations(payloads[0]))
+    check(b"".join(map(frame, [payloads[0], changed, *payloads])), feature_dim, "required")
+
+
+@pytest.mark.parametrize("values_only", [True, False], ids=["dense", "sparse"])
+def test_every_byte_changed_and_every_payload_cut(values_only):
+    keys, shape = (b"", b"") if values_only else (wire.varints(0, 130, 17000), wire.varint(2**20))
+    feature_dim = 3 if values_only else 2**20
+    features = wire.features(wire.float32_tensor(wire.floats(1, 0, 2), keys, shape))
+    payload = features + wire.label(wire.float32_tensor(wire.floats(1)))
+    behind = frame(payload) * 2
+    for at in range(len(payload)):
+        check(frame(payload[:at]) + behind, feature_dim, "required")
+        for byte in {0, 1, 0x7F, 0x80, 0xFF, payload[at] ^ 1, (payload[at] + 1) % 256, (payload[at] - 1) % 256}:
+            changed = payload[:at] + bytes([byte]) + payload[at + 1 :]
+            check(frame(changed) + behind, feature_dim, "required")
+        for length in (2**14 - 1, 2**21 - 1, 2**28 - 1, 2**31 - 1, 2**32 - 1, 2**64 - 1):  # where a length may stand
+            changed = payload[:at] + wire.varint(length) + payload[at + 1 :]
+            check(frame(changed) + behind, feature_dim, "required")
 
 
 @LIMITS

@@ -17,6 +17,7 @@ from openfm.data.records import (
     write_records,
 )
 from openfm.errors import ChannelError, DataError
+from openfm.native import _core
 from support.wire import features, field, float32_tensor, floats, frame, label, tag, varint, varints
 
 
@@ -150,6 +151,26 @@ def test_not_finite_anywhere(position, value, message):
     for data in (float32_tensor(row.tobytes()), float32_tensor(row.tobytes(), varints(*range(21)))):
         with pytest.raises(DataError, match=message):
             decode_records(frame(features(data)), feature_dim=21)
+
+
+def test_blocks_that_are_kept_stay_as_they_are():
+    """The memory of blocks that are freed is used again; that of others is not."""
+    rng = np.random.default_rng(0)
+    matrices = [rng.integers(0, 3, (2000, 50)).astype(np.float32) for _ in range(6)]
+    kept = []
+    for matrix in matrices:
+        buffer = io.BytesIO()
+        write_records(buffer, matrix, matrix[:, 0])
+        decode_records(buffer.getvalue(), feature_dim=50)  # and is freed at once
+        kept.append(decode_records(buffer.getvalue(), feature_dim=50))
+    for matrix, block in zip(matrices, kept, strict=True):
+        assert np.array_equal(block.rows.to_scipy().toarray(), matrix)
+        assert np.array_equal(block.labels, matrix[:, 0])
+
+
+def test_an_unknown_instruction_set_is_refused():
+    with pytest.raises(ValueError, match="no instruction set 'mmx'"):
+        _core.decode_records(b"", 5, "required", framed=True, final=True, instruction_set="mmx")
 
 
 class TestBareRecord:
