@@ -80,6 +80,7 @@ def test_the_log_has_amazons_lines_in_amazons_order(tmp_path, data):
         '"finalize.time"',
         "#test_score (algo-1) : ('binary_classification_accuracy', ",
         "#quality_metric: host=algo-1, test binary_f_1.000 <score>=",
+        "#quality_metric: host=algo-1, test auc <score>=",
         '"totaltime"',
     ]
     position = 0

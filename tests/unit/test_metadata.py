@@ -76,7 +76,7 @@ def test_metric_definitions_are_those_of_a_training_job() -> None:
     training_job = SAGEMAKER.operation_model("CreateTrainingJob").input_shape
     assert_valid(metric_definitions(), training_job.members["AlgorithmSpecification"].members["MetricDefinitions"])
     assert TRAINING["MetricDefinitions"] == metric_definitions()
-    assert len(metric_definitions()) == 18
+    assert len(metric_definitions()) == 19
 
 
 def test_parameter_ranges_are_those_of_a_tuning_job_and_allowed() -> None:
@@ -93,7 +93,7 @@ def test_parameter_ranges_are_those_of_a_tuning_job_and_allowed() -> None:
 def test_objectives_are_metrics_that_are_defined() -> None:
     names = {definition["Name"] for definition in metric_definitions()}
     objectives = TRAINING["SupportedTuningJobObjectiveMetrics"]
-    assert len(objectives) == 4
+    assert len(objectives) == 5
     assert {objective["MetricName"] for objective in objectives} <= names
 
 

@@ -1,6 +1,7 @@
 """The metrics that a platform can read out of a job's log: names and regular expressions.
 
-They are the 18 of Amazon's built-in algorithm, as awslabs/mlspace publishes them. SageMaker knows those of its own
+They are the 18 of Amazon's built-in algorithm, as awslabs/mlspace publishes them, and ``test:auc``, which is openfm's
+own. SageMaker knows those of its own
 algorithms; for any other image whoever starts the job gives them (``AlgorithmSpecification.MetricDefinitions``).
 """
 
@@ -48,6 +49,7 @@ def _definitions() -> Iterator[MetricDefinition]:
     host = r"#quality_metric: host=\S+, "
     for name, printed, objective in _QUALITY:
         yield MetricDefinition(f"test:{name}", rf"{host}test {printed}=(\S+)", objective)
+    yield MetricDefinition("test:auc", rf"{host}test auc <score>=(\S+)", "Maximize")
     for name, printed, _ in _QUALITY:
         yield MetricDefinition(f"train:{name}", rf"{host}train {printed}=(\S+)")
         yield MetricDefinition(f"train:{name}:epoch", rf"{host}epoch=\S+, train {printed}=(\S+)")

@@ -22,7 +22,8 @@ from openfm.contract.paths import ContractPaths
 from openfm.data.channel import Channel, find_channel
 from openfm.data.reader import ChannelReader, ReadingStoppedError
 from openfm.errors import ChannelError, PlatformError
-from openfm.fm.model import FactorizationMachine
+from openfm.fm.auc import AreaUnderCurve
+from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.trainer import Trainer, initial_machine
 from openfm.training.checkpointing import Checkpointing, SavedJob
 from openfm.training.epochs import EpochLoop
@@ -207,8 +208,9 @@ class _Job:
     def _score(self, machine: FactorizationMachine, reader: ChannelReader) -> None:
         begin = time.time()
         name = reader.channel.name
+        auc = AreaUnderCurve() if machine.predictor_type is PredictorType.BINARY_CLASSIFIER else None
         try:
-            metrics, records = score_channel(machine, reader, threads=self._environment.num_threads)
+            metrics, records = score_channel(machine, reader, threads=self._environment.num_threads, auc=auc)
         except ReadingStoppedError:
             self._log.info(f"Stopped on request while channel '{name}' was scored: its metrics are left out.")
             return
@@ -225,6 +227,9 @@ class _Job:
         self._log.test_scores([(metric.name, metric.value) for metric in values])
         for metric in values:
             self._log.quality_metric(metric.name, metric.direction, metric.value, channel="test")
+        area = None if auc is None else auc.value()
+        if area is not None:  # after Amazon's lines
+            self._log.quality_metric("auc", "score", area, channel="test")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from openfm.data.reader import ChannelReader
 from openfm.errors import DataError
+from openfm.fm.auc import AreaUnderCurve
 from openfm.fm.metrics import RunningMetrics, running_metrics
 from openfm.fm.model import FactorizationMachine
 from openfm.training.data import checked_labels
@@ -14,8 +15,16 @@ from openfm.training.data import checked_labels
 __all__ = ["score_channel"]
 
 
-def score_channel(machine: FactorizationMachine, reader: ChannelReader, *, threads: int) -> tuple[RunningMetrics, int]:
+def score_channel(
+    machine: FactorizationMachine, reader: ChannelReader, *, threads: int, auc: AreaUnderCurve | None = None
+) -> tuple[RunningMetrics, int]:
     """Score one pass over a channel.
+
+    Args:
+        machine: what scores.
+        reader: of the channel.
+        threads: how many score.
+        auc: sees the scores too, if it is given.
 
     Returns:
         the metrics, and the number of records. The metrics of no records have no values.
@@ -29,7 +38,10 @@ def score_channel(machine: FactorizationMachine, reader: ChannelReader, *, threa
     with closing(reader.read_pass()) as blocks:
         for block in blocks:
             labels = checked_labels(block, machine.predictor_type, reader.channel.name, records)
-            metrics.add_scores(machine.score(block.rows, threads=threads), labels)
+            scores = machine.score(block.rows, threads=threads)
+            metrics.add_scores(scores, labels)
+            if auc is not None:
+                auc.add(scores, labels)
             records += len(labels)
     if records and not math.isfinite(metrics.loss):
         raise DataError(

@@ -54,6 +54,7 @@ def whole_job(log: JobLog) -> None:
         log.quality_metric(name, direction, value + 2, epoch=0)
         log.quality_metric(name, direction, value + 3)
         log.quality_metric(name, direction, value + 4, channel="test")
+    log.quality_metric("auc", "score", 0.75, channel="test")
     log.progress(50)
     log.throughput(229405.34775444906)
     log.test_scores([(name, value) for name, _, value in metrics])
@@ -72,7 +73,7 @@ def test_each_public_regex_matches_its_line_and_no_other() -> None:
         "binary_f_beta": 0.125,
         "rmse": 1.5,
     }
-    expected = {"train:progress": ["50.0"], "train:throughput": ["229405.34775444906"]}
+    expected = {"test:auc": ["0.75"], "train:progress": ["50.0"], "train:throughput": ["229405.34775444906"]}
     for name, value in values.items():
         expected |= {
             f"train:{name}:batch": [str(value + 1)],
@@ -80,7 +81,7 @@ def test_each_public_regex_matches_its_line_and_no_other() -> None:
             f"train:{name}": [str(value + 3)],
             f"test:{name}": [str(value + 4)],
         }
-    assert len(METRIC_DEFINITIONS) == len(found) == 18
+    assert len(METRIC_DEFINITIONS) == len(found) == 19
     assert found == expected
     log = "\n".join(lines)
     for definition in METRIC_DEFINITIONS:
@@ -94,6 +95,7 @@ def test_metric_definitions_are_amazons() -> None:
     assert regexes["train:rmse:epoch"] == r"#quality_metric: host=\S+, epoch=\S+, train rmse <loss>=(\S+)"
     assert regexes["train:rmse:batch"] == r"#quality_metric: host=\S+, epoch=\S+, batch=\S+ train rmse <loss>=(\S+)"
     assert {d.name: d.objective for d in METRIC_DEFINITIONS if d.objective} == {
+        "test:auc": "Maximize",
         "test:binary_classification_accuracy": "Maximize",
         "test:binary_classification_cross_entropy": "Minimize",
         "test:binary_f_beta": "Maximize",
@@ -185,7 +187,7 @@ def test_a_level_quiets_all_but_metrics_and_errors(level: str, kept: list[str]) 
     lines = written(messages, level=level)
     assert [PREFIX.fullmatch(line)[1] for line in lines] == kept
     metric_lines = [line for line in written(whole_job) if "#" in line]
-    assert len(metric_lines) == 4 * 6 + 2 + 6 + 1
+    assert len(metric_lines) == 4 * 6 + 1 + 2 + 6 + 1
     assert len([line for line in written(whole_job, level=level) if "#" in line]) == 33
 
 
