@@ -81,6 +81,76 @@ def encode_predictions(
 ) -> bytes:
     """``{"predictions": [...]}``, or a prediction on each line, as orjson would write it. Releases the GIL."""
 
+# --- text formats: openfm.data.formats wraps these --------------------------------------------------------------------
+
+class ParsedRows:
+    """What :func:`parse_libsvm` and :func:`parse_csv` found.
+
+    ``fault`` is None, or the fields of :class:`openfm.data.formats.text_faults.TextFault`.
+    """
+
+    @property
+    def consumed(self) -> int: ...
+    @property
+    def lines(self) -> int: ...
+    @property
+    def indptr(self) -> npt.NDArray[np.int64]: ...
+    @property
+    def indices(self) -> npt.NDArray[np.int32]: ...
+    @property
+    def values(self) -> npt.NDArray[np.float32]: ...
+    @property
+    def labels(self) -> npt.NDArray[np.float32] | None: ...
+    @property
+    def feature_dim(self) -> int: ...
+    @property
+    def fault(self) -> tuple[str, int, int, int, int, int, int] | None: ...
+
+class ParsedColumns:
+    """What :func:`parse_csv_columns` found, for each column: None where it is skipped; float64, NaN where a number is
+    missing; or int32 codes, -1 where a category is missing, with int64 offsets and the bytes of the different texts.
+    """
+
+    @property
+    def consumed(self) -> int: ...
+    @property
+    def lines(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def columns(
+        self,
+    ) -> list[
+        npt.NDArray[np.float64] | tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None
+    ]: ...
+    @property
+    def fault(self) -> tuple[str, int, int, int, int, int, int] | None: ...
+
+def parse_libsvm(
+    data: bytes | bytearray | memoryview, index_base: int, feature_dim: int | None, final: bool
+) -> ParsedRows: ...
+def parse_csv(
+    data: bytes | bytearray | memoryview, delimiter: str, label_column: int | None, columns: int | None, final: bool
+) -> ParsedRows: ...
+def parse_csv_columns(
+    data: bytes | bytearray | memoryview, delimiter: str, kinds: npt.NDArray[np.uint8], final: bool
+) -> ParsedColumns: ...
+def write_libsvm(
+    indptr: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int32],
+    values: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.float32],
+    index_base: int,
+) -> bytes: ...
+def write_csv(
+    indptr: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int32],
+    values: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.float32] | None,
+    feature_dim: int,
+    delimiter: str,
+) -> bytes: ...
+
 # --- random streams: openfm.fm.initializers wraps them ---------------------------------------------------------------
 
 class ParallelGenerator:

@@ -1,0 +1,117 @@
+"""Tables of Apache Arrow to blocks and back: for Parquet, and for the tables of pandas, polars and Arrow itself.
+
+The package pyarrow is imported when the first table is met, and not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from openfm.data.formats.columns import block_of_array, check_width, column_names, dense_array, target_number
+from openfm.data.formats.format import ReadOptions
+from openfm.data.formats.source import Source
+from openfm.data.records import RecordBlock
+from openfm.errors import CustomerError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = ["ROWS_OF_A_BATCH", "import_pyarrow", "read_batches", "record_batch"]
+
+ROWS_OF_A_BATCH = 16384
+"""How many rows of a table are taken at a time."""
+
+
+def import_pyarrow() -> ModuleType:
+    """The package pyarrow.
+
+    Raises:
+        CustomerError: it is not installed; the message says how to install it.
+    """
+    try:
+        import pyarrow
+    except ModuleNotFoundError as error:
+        raise CustomerError(
+            "Parquet and tables need the package 'pyarrow', which is not installed. Install it with "
+            "pip install 'openfm[tables]'."
+        ) from error
+    found: ModuleType = pyarrow
+    return found
+
+
+def read_batches(
+    batches: Iterable[pyarrow.RecordBatch], names: list[str], source: Source, options: ReadOptions
+) -> Iterator[RecordBlock]:
+    """Tables' batches as blocks of records: the target is the label, the other columns in their order the features.
+
+    Args:
+        batches: with the columns ``names``, which all are numbers or booleans.
+        names: of the columns.
+        source: for errors.
+        options: ``target`` and ``feature_dim`` are looked at.
+
+    Raises:
+        DataError: a column is not of numbers, or a value is missing or not finite; names row and column.
+    """
+    target = target_number(options.target, names, source)
+    check_width(len(names) - (target is not None), options.feature_dim, source)
+    first_row = 0
+    for batch in batches:
+        columns = [_numbers(batch.column(i), name, first_row, source) for i, name in enumerate(names)]
+        labels = None if target is None else columns.pop(target)
+        array = np.empty((batch.num_rows, len(columns)), dtype=np.float32)
+        for i, column in enumerate(columns):
+            array[:, i] = column
+        if batch.num_rows:
+            yield block_of_array(array, labels)
+        first_row += batch.num_rows
+
+
+def record_batch(block: RecordBlock, target: str) -> pyarrow.RecordBatch:
+    """A block as a batch of float32 columns: the label, if there are labels, then ``f0``, ``f1`` ...
+
+    Raises:
+        DataError: there are too many features for a table.
+    """
+    pyarrow = import_pyarrow()
+    names = column_names(block.rows.feature_dim, None if block.labels is None else target)
+    columns = [] if block.labels is None else [block.labels]
+    columns.extend(np.ascontiguousarray(dense_array(block).T))
+    return pyarrow.RecordBatch.from_arrays([pyarrow.array(column) for column in columns], names=names)
+
+
+def _numbers(column: Any, name: str, first_row: int, source: Source) -> npt.NDArray[np.float32]:
+    """A column as float32, shape (rows,)."""
+    pyarrow = import_pyarrow()
+    kind = column.type
+    if not (
+        pyarrow.types.is_integer(kind)
+        or pyarrow.types.is_floating(kind)
+        or pyarrow.types.is_decimal(kind)
+        or pyarrow.types.is_boolean(kind)
+    ):
+        raise source.error(
+            f"Column '{name}' of {source.name} is of the type {kind}, where numbers are needed. "
+            "Turn it into numbers, or leave it out."
+        )
+    if column.null_count:
+        row = first_row + int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+        raise source.error(
+            f"Row {row} of {source.name} has no value in column '{name}'. Fill it in; 0 says that a feature is absent."
+        )
+    values = column.to_numpy(zero_copy_only=False)
+    with np.errstate(over="ignore"):  # what is too large becomes infinity, which is refused
+        numbers = np.ascontiguousarray(values.astype(np.float32, copy=False))
+    finite = np.isfinite(numbers)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise source.error(
+            f"Row {first_row + row} of {source.name} holds {values[row]} in column '{name}', which is not a finite "
+            "float32. Correct the value, or remove the row."
+        )
+    return numbers

@@ -1,0 +1,87 @@
+"""The columns of a table, and which of them are features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from openfm.data.formats.source import Source
+from openfm.data.records import RecordBlock
+from openfm.errors import DataError
+from openfm.fm.rows import SparseRows
+
+__all__ = ["MAX_COLUMNS", "block_of_array", "check_width", "column_names", "dense_array", "target_number"]
+
+MAX_COLUMNS = 65536
+"""The widest rows that are written as a table. Beyond it most are zeros, which sparse formats leave out."""
+
+
+def column_names(feature_dim: int, target: str | None) -> list[str]:
+    """What columns are called in tables that are written: the target, if there are labels, then ``f0``, ``f1`` ...
+
+    Raises:
+        DataError: there are more than ``MAX_COLUMNS``.
+    """
+    if feature_dim > MAX_COLUMNS:
+        raise DataError(
+            f"The rows have {feature_dim} features, too many for a table of columns (at most {MAX_COLUMNS}). "
+            "Write recordio, libsvm or npz."
+        )
+    return ([] if target is None else [target]) + [f"f{i}" for i in range(feature_dim)]
+
+
+def target_number(target: str | None, names: Sequence[str] | None, source: Source) -> int | None:
+    """The target's column, from 0; None where there is no target.
+
+    Args:
+        target: its name, or its number from 0 where columns have no names.
+        names: of the columns; None if they have none.
+        source: for the error.
+
+    Raises:
+        DataError: there is no such column.
+    """
+    if target is None:
+        return None
+    if names is None:
+        if not (target.isascii() and target.isdigit()):
+            raise source.error(
+                f"The columns of {source.name} have no names: give the target by its number, from 0, not as '{target}'."
+            )
+        return int(target)
+    if target not in names:
+        known = ", ".join(f"'{name}'" for name in names[:10]) + (", ..." if len(names) > 10 else "")
+        raise source.error(f"{source.name} has no column '{target}' to be the target. It has {known}.")
+    return names.index(target)
+
+
+def check_width(found: int, feature_dim: int | None, source: Source) -> None:
+    """Refuses a table with another number of features than ``feature_dim``.
+
+    Raises:
+        DataError: says both numbers.
+    """
+    if feature_dim is not None and found != feature_dim:
+        raise source.error(
+            f"{source.name} has {found} feature columns, but feature_dim is {feature_dim}. Set feature_dim to {found}, "
+            "or correct the columns."
+        )
+
+
+def block_of_array(array: npt.NDArray[np.float32], labels: npt.NDArray[np.float32] | None) -> RecordBlock:
+    """Dense float32 rows, shape (rows, features), finite, as a block of records."""
+    occupied = array != 0
+    indptr = np.zeros(len(array) + 1, dtype=np.int64)
+    np.cumsum(np.count_nonzero(occupied, axis=1), out=indptr[1:])
+    rows = SparseRows(indptr, np.nonzero(occupied)[1].astype(np.int32), array[occupied], array.shape[1])
+    return RecordBlock(rows, labels, dense_records=len(array))
+
+
+def dense_array(block: RecordBlock) -> npt.NDArray[np.float32]:
+    """A block's rows with their zeros: float32, shape (rows, feature_dim)."""
+    rows = block.rows
+    array = np.zeros((len(rows), rows.feature_dim), dtype=np.float32)
+    array[np.repeat(np.arange(len(rows)), np.diff(rows.indptr)), rows.indices] = rows.values
+    return array
