@@ -7,12 +7,14 @@ Records in and out, and trained models::
     model = openfm.load_model("model.tar.gz")
     scores = model.predict(X)
 
+:func:`read_data`, :func:`iter_data` and :func:`write_data` do the same with libsvm, CSV, Parquet and other formats.
 :mod:`openfm.sagemaker` has the SageMaker Python SDK's own names for the same things.
 """
 
 from __future__ import annotations
 
 from openfm.artifact import Model, load_model
+from openfm.data.formats.files import iter_data, read_data, write_data
 from openfm.data.records import read_records, write_records
 from openfm.errors import (
     AlgorithmError,
@@ -31,7 +33,10 @@ __all__ = [
     "Model",
     "OpenFMError",
     "PlatformError",
+    "iter_data",
     "load_model",
+    "read_data",
     "read_records",
+    "write_data",
     "write_records",
 ]

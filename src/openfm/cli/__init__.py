@@ -8,7 +8,18 @@ import click
 
 __all__ = ["VERBS", "main"]
 
-VERBS = ("train", "serve", "predict", "explain", "topk", "thresholds", "metadata", "compare")
+VERBS = (
+    "train",
+    "serve",
+    "predict",
+    "explain",
+    "topk",
+    "thresholds",
+    "convert",
+    "inspect",
+    "metadata",
+    "compare",
+)
 """In the order in which help lists them: each is the command of this name in the module of this name."""
 
 

@@ -27,7 +27,7 @@ public:
         float label = 0;
         const char* stop = token_end(p, end);
         if (std::memchr(p, ':', static_cast<std::size_t>(stop - p)) != nullptr) return fault("no_label", p, stop);
-        if (Fault f = number(p, stop, label)) return f;
+        if (Fault f = number(p, p, stop, label)) return f;
         p = skip_spaces(stop, end);
         for (token_ = 1; p != end; ++token_) {
             stop = token_end(p, end);
@@ -64,22 +64,23 @@ private:
         return result;
     }
 
-    Fault number(const char* p, const char* end, float& value) const {
+    // The number that a field ends with, from `p` on.
+    Fault number(const char* field, const char* p, const char* end, float& value) const {
         const NumberKind kind = parse_number({p, static_cast<std::size_t>(end - p)}, value);
-        return kind == NumberKind::finite ? Fault{} : fault(name_of(kind), p, end);
+        return kind == NumberKind::finite ? Fault{} : fault(name_of(kind), field, end);
     }
 
     Fault feature(const char* p, const char* end) {
         std::int64_t index = 0;
         const auto [colon, error] = std::from_chars(p, end, index);
         if (error == std::errc::invalid_argument || colon == end || *colon != ':') return fault("no_pair", p, end);
-        if (error == std::errc::result_out_of_range) return fault("too_wide", p, end, 0, kMaxFeatureDim);
+        if (error == std::errc::result_out_of_range) return fault("too_wide", p, colon, 0, kMaxFeatureDim);
         index -= index_base_;
         if (index < 0) return fault("below_base", p, end, index + index_base_, index_base_);
         const std::int64_t limit = feature_dim_ == kUnknown ? kMaxFeatureDim : feature_dim_;
-        if (index >= limit) return fault(feature_dim_ == kUnknown ? "too_wide" : "above_range", p, end, index, limit);
+        if (index >= limit) return fault(feature_dim_ == kUnknown ? "too_wide" : "above_range", p, colon, index, limit);
         float value = 0;
-        if (Fault f = number(colon + 1, end, value)) return f;
+        if (Fault f = number(p, colon + 1, end, value)) return f;
         widest_ = std::max(widest_, index + 1);
         features_.emplace_back(static_cast<std::int32_t>(index), value);
         return {};

@@ -65,6 +65,7 @@ def _format(name: str, delimiter: str) -> Format:
         name=name,
         suffixes=(f".{name}",),
         streams=True,
+        named_columns=True,
         read=partial(_read, delimiter=delimiter),
         write=partial(_write, delimiter=delimiter),
     )

@@ -54,6 +54,7 @@ class Format:
         name: what options call it.
         suffixes: of files' names, in lower case.
         streams: whether it can be read from a pipe, and written to one.
+        named_columns: whether its columns have names.
         width_varies: whether blocks of one source may differ in width where ``feature_dim`` is not given.
         read: the records of a source, in blocks of bounded size.
         write: writes blocks of equal width to an open file.
@@ -62,6 +63,7 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     streams: bool
+    named_columns: bool = False
     width_varies: bool = False
     read: Callable[[Source, ReadOptions], Iterator[RecordBlock]]
     write: Callable[[BinaryIO, Iterable[RecordBlock], WriteOptions], None]

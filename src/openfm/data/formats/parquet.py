@@ -42,5 +42,7 @@ def _write(file: BinaryIO, blocks: Iterable[RecordBlock], options: WriteOptions)
             writer.close()
 
 
-PARQUET = Format(name="parquet", suffixes=(".parquet", ".pq"), streams=False, read=_read, write=_write)
+PARQUET = Format(
+    name="parquet", suffixes=(".parquet", ".pq"), streams=False, named_columns=True, read=_read, write=_write
+)
 """Apache Parquet."""

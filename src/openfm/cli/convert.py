@@ -1,0 +1,146 @@
+"""``openfm convert``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+
+import click
+
+from openfm.cli.data_options import FORMAT, INPUT, index_base_option, no_header_option, source_of, target_option
+from openfm.cli.failing import failing_in_one_sentence
+from openfm.data.formats.files import measure, read_blocks, write_blocks
+from openfm.data.formats.format import Format, ReadOptions, WriteOptions
+from openfm.data.formats.registry import find_format
+from openfm.data.records import RecordBlock
+
+__all__ = ["convert"]
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=INPUT)
+@click.argument("destination", metavar="OUT")
+@click.option("--from", "from_format", type=FORMAT, help="The format of IN; by default its name tells.")
+@click.option("--to", "to_format", type=FORMAT, help="The format of OUT; by default its name tells.")
+@target_option
+@index_base_option
+@click.option("--out-index-base", type=click.IntRange(0, 1), help="libsvm: the same of OUT, where IN is libsvm too.")
+@click.option("--feature-dim", type=click.IntRange(min=1), help="The number of features; by default the data tell.")
+@no_header_option
+@click.option(
+    "--no-out-header", is_flag=True, help="CSV, TSV: write no line of names, as SageMaker's text/csv wants it."
+)
+@click.option(
+    "--rows-per-file", type=click.IntRange(min=1), help="Write OUT-00000, OUT-00001 ... with so many rows each."
+)
+def convert(
+    source: str,
+    destination: str,
+    from_format: str | None,
+    to_format: str | None,
+    target: str | None,
+    index_base: int | None,
+    out_index_base: int | None,
+    feature_dim: int | None,
+    no_header: bool,
+    no_out_header: bool,
+    rows_per_file: int | None,
+) -> None:
+    """Turn a data file into another format, in memory that does not grow with the file.
+
+    IN and OUT are files, or - for standard input and output. The formats are recordio (.rec, .pbr), libsvm (.libsvm,
+    .svm), csv, tsv, parquet, npz and npy; what gzip compressed is read too. Every column must hold numbers. Where
+    libsvm or recordio do not tell how many features there are and --feature-dim does not either, IN is read twice.
+
+    \b
+    Examples:
+      openfm convert ratings.csv train.rec --target rating
+      openfm convert clicks.libsvm train.rec --index-base 1
+      zcat clicks.libsvm.gz | openfm convert - train.rec --from libsvm --index-base 1 --feature-dim 1000000
+      openfm convert train.rec train.csv --no-out-header
+    """
+    with failing_in_one_sentence():
+        read_from = source_of(source)
+        reading = find_format(from_format, read_from.path)
+        out = None if destination == "-" else Path(destination)
+        writing = find_format(to_format, out)
+        options = ReadOptions(feature_dim=feature_dim, index_base=index_base, target=target, header=not no_header)
+        written = WriteOptions(
+            index_base=index_base if out_index_base is None else out_index_base,
+            target=target if target is not None and not no_header and reading.named_columns else "label",
+            header=not no_out_header,
+        )
+        measured = measure(read_from, reading, options)
+        rows = _Count(read_blocks(read_from, reading, measured))
+        _write(out, writing, rows, written, rows_per_file)
+    click.echo(f"{rows.rows} rows of {rows.feature_dim} features, {rows.nonzeros} values that are not zero.", err=True)
+
+
+def _write(
+    out: Path | None, format: Format, blocks: Iterable[RecordBlock], options: WriteOptions, rows_per_file: int | None
+) -> None:
+    if out is None:
+        if not format.streams:
+            raise click.UsageError(f"{format.name} is written to a file only, not to a stream: name one.")
+        if rows_per_file is not None:
+            raise click.UsageError("--rows-per-file needs a file's name.")
+        format.write(sys.stdout.buffer, blocks, options)
+        sys.stdout.buffer.flush()
+        return
+    if not out.parent.is_dir():
+        raise click.UsageError(f"There is no folder '{out.parent}'. Make it first.")
+    if rows_per_file is None:
+        write_blocks(out, format, blocks, options)
+        return
+    parts = _Parts(iter(blocks), rows_per_file)
+    for number in count():
+        if not parts.left and number:
+            return
+        write_blocks(out.with_name(f"{out.stem}-{number:05}{out.suffix}"), format, parts.next(), options)
+
+
+def _slice(block: RecordBlock, begin: int, end: int) -> RecordBlock:
+    dense = block.dense_records == len(block)  # of a mixed block, sparse records are written
+    labels = None if block.labels is None else block.labels[begin:end]
+    return RecordBlock(block.rows.slice(begin, end), labels, dense_records=end - begin if dense else 0)
+
+
+class _Count:
+    """Counts what passes."""
+
+    def __init__(self, blocks: Iterator[RecordBlock]) -> None:
+        self._blocks = blocks
+        self.rows = self.feature_dim = self.nonzeros = 0
+
+    def __iter__(self) -> Iterator[RecordBlock]:
+        for block in self._blocks:
+            self.rows += len(block)
+            self.nonzeros += block.rows.nnz
+            self.feature_dim = block.rows.feature_dim
+            yield block
+
+
+class _Parts:
+    """Cuts a stream of blocks into parts of so many rows."""
+
+    def __init__(self, blocks: Iterator[RecordBlock], rows: int) -> None:
+        self._blocks = blocks
+        self._rows = rows
+        self._held = next(blocks, None)
+
+    @property
+    def left(self) -> bool:
+        """Whether there is another part."""
+        return self._held is not None
+
+    def next(self) -> Iterator[RecordBlock]:
+        """The blocks of the next part."""
+        wanted = self._rows
+        while wanted and self._held is not None:
+            block = self._held
+            taken = min(wanted, len(block))
+            yield _slice(block, 0, taken)
+            wanted -= taken
+            self._held = _slice(block, taken, len(block)) if taken < len(block) else next(self._blocks, None)

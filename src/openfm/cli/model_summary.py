@@ -1,0 +1,49 @@
+"""What ``openfm inspect`` says of a model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from openfm.artifact import Model
+
+__all__ = ["summary_of_model"]
+
+
+def summary_of_model(model: Model, *, weights: int) -> dict[str, object]:
+    """What a model holds, as what JSON can hold.
+
+    Args:
+        model: the model.
+        weights: how many of the largest linear weights, and of the features with the longest factors, to show.
+    """
+    linear, factors = model.linear, model.factors
+    lengths = np.sqrt(np.einsum("ij,ij->i", factors, factors, dtype=np.float64))
+    summary: dict[str, object] = {
+        "predictor_type": model.predictor_type.value,
+        "features": model.feature_dim,
+        "factors": model.num_factors,
+        "bias": model.bias,
+        "norm_of_linear": float(np.linalg.norm(linear.astype(np.float64))),
+        "norm_of_factors": float(np.sqrt(np.square(lengths).sum())),
+        "features_without_weight": int(np.count_nonzero((linear == 0) & (lengths == 0))),
+    }
+    if model.threshold is not None:
+        summary["threshold"] = model.threshold
+    summary["hyperparameters"] = {name: str(value) for name, value in model.training_parameters.items()}
+    if weights:
+        summary["largest_linear_weights"] = [
+            {"feature": feature, "weight": float(linear[feature])} for feature in _largest(np.abs(linear), weights)
+        ]
+        summary["longest_factors"] = [
+            {"feature": feature, "length": float(lengths[feature])} for feature in _largest(lengths, weights)
+        ]
+    if model.extras:
+        summary["extras"] = {name: f"{len(content)} bytes" for name, content in sorted(model.extras.items())}
+    return summary
+
+
+def _largest(values: np.typing.NDArray[np.floating], count: int) -> list[int]:
+    """Where the largest values are, the largest first; of equal ones the first."""
+    count = min(count, len(values))
+    candidates = np.argpartition(-values, count - 1)[:count]
+    return [int(i) for i in sorted(candidates, key=lambda i: (-values[i], i))]
