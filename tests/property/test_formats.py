@@ -89,8 +89,8 @@ def nearest_float32(text: str) -> float:
         return math.inf
     with np.errstate(over="ignore"):
         close = np.float32(float(exact))
-    close = np.clip(close, np.finfo(np.float32).min, np.finfo(np.float32).max)
-    around = [np.nextafter(close, np.float32(-np.inf)), close, np.nextafter(close, np.float32(np.inf))]
+        close = np.clip(close, np.finfo(np.float32).min, np.finfo(np.float32).max)
+        around = [np.nextafter(close, np.float32(-np.inf)), close, np.nextafter(close, np.float32(np.inf))]
     candidates = [value for value in around if np.isfinite(value)]
     is_odd = {float(value): int(value.view(np.uint32)) & 1 for value in candidates}
     return min(map(float, candidates), key=lambda value: (abs(Fraction(value) - exact), is_odd[value]))
