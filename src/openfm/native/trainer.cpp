@@ -146,8 +146,16 @@ struct Trainer::Batch {
     int64_t number;
     RowTargets targets;
     RowResults results;
-    AdamStep linear, factors;
 };
+
+Trainer::Batch Trainer::batch_of(const TrainingRows& block, int64_t number) {
+    const int64_t row = number * options_.batch_size;
+    return {block,
+            number,
+            {block.labels + row, block.weights ? block.weights + row : nullptr,
+             std::min(options_.batch_size, block.count - row)},
+            {prediction_.get(), gradient_.get(), loss_.get(), row_sums_.get()}};
+}
 
 Trainer::Trainer(int64_t feature_dim, int64_t num_factors, const TrainerOptions& options, const Kernels& kernels)
     : options_(options),
@@ -181,6 +189,13 @@ void Trainer::advance() {
     ++step_;
 }
 
+void Trainer::begin_step() {
+    advance();
+    bias_step_ = adam_step(options_.bias);
+    linear_step_ = adam_step(options_.linear);
+    factors_step_ = adam_step(options_.factors);
+}
+
 // lr_t = lr * sqrt(1 - beta2^t) / (1 - beta1^t), in double, rounded once.
 AdamStep Trainer::adam_step(const GroupRates& rates) const {
     const double rate = rates.learning_rate * std::sqrt(1.0 - beta2_power_) / (1.0 - beta1_power_);
@@ -199,9 +214,10 @@ void Trainer::reserve_rows(int64_t rows) {
     reserved_rows_ = rows;
 }
 
-// Waking other threads and meeting them costs some microseconds a batch: small batches are done by one.
+// Waking other threads and meeting them costs some microseconds a batch, and much more where other processes want the
+// processors: small batches are done by one.
 int Trainer::useful_threads(const TrainingRows& block) {
-    constexpr int64_t kLeastWork = 40000;  // multiply-adds of a batch for each thread, about 10 us
+    constexpr int64_t kLeastWork = 200000;  // multiply-adds of a batch for each thread, about 50 us
     const BatchIndex& index = block.index;
     const int64_t width = table_.view().vectors * kLanes;
     const int64_t cells = index.dense ? block.count * table_.feature_dim() : index.sparse.entries.back();
@@ -218,45 +234,26 @@ Trainer::Outcome Trainer::train(const TrainingRows& block, int64_t first, int64_
     table_.expect_moments();
     const int members = useful_threads(block);
     Barrier barrier(members);
-    std::unique_ptr<Batch> batch;
+    std::atomic<uint32_t> bad{kFiniteAll};
     int64_t done = 0;
-    bool stop = false;
-    const auto next_batch = [&] {
-        advance();
-        const int64_t number = first + done, row = number * options_.batch_size;
-        const RowTargets targets{block.labels + row, block.weights ? block.weights + row : nullptr,
-                                 std::min(options_.batch_size, block.count - row)};
-        const RowResults results{prediction_.get(), gradient_.get(), loss_.get(), row_sums_.get()};
-        batch.reset(new Batch{block, number, targets, results, adam_step(options_.linear), adam_step(options_.factors)});
-    };
     const auto work = [&](int member) {
         if (member >= members) return;
-        while (!stop) {
-            train_batch(*batch, member, members, barrier);
-            if (member == 0) {
-                finish_batch(*batch, sums[done]);
-                ++done;
-                stop = first + done == last || bad_.load(std::memory_order_relaxed) != kFiniteAll;
-                if (!stop) next_batch();
-            }
+        for (int64_t number = first; number < last && bad.load(std::memory_order_relaxed) == kFiniteAll; ++number) {
+            const Batch batch = batch_of(block, number);
+            if (member == 0) begin_step();
+            forward(batch, member, members);
+            barrier.wait();
+            uint32_t found = update(batch, member, members);
+            if (member == 0) found |= finish_batch(batch, sums[done++]);
+            if (found != kFiniteAll) bad.fetch_or(found, std::memory_order_relaxed);
             barrier.wait();
         }
     };
-    bad_.store(kFiniteAll, std::memory_order_relaxed);
-    next_batch();
     if (members == 1)
         work(0);
     else
         team_.run(work);
-    return {done, bad_.load(std::memory_order_relaxed)};
-}
-
-void Trainer::train_batch(const Batch& batch, int member, int members, Barrier& barrier) {
-    forward(batch, member, members);
-    barrier.wait();
-    const uint32_t bad = update(batch, member, members);
-    if (bad != kFiniteAll) bad_.fetch_or(bad, std::memory_order_relaxed);
-    barrier.wait();
+    return {done, bad.load(std::memory_order_relaxed)};
 }
 
 // The member's share of the batch's rows: whole groups of 8, so that no two threads write to one vector. All padding is
@@ -303,20 +300,20 @@ uint32_t Trainer::update(const Batch& batch, int member, int members) {
     const BatchIndex& index = batch.block.index;
     const auto with = [&](const auto& view, auto kernel) {
         const auto [begin, end] = share(view, member, members);
-        return kernel(table_.view(), view, batch.results, batch.linear, batch.factors, begin, end);
+        return kernel(table_.view(), view, batch.results, linear_step_, factors_step_, begin, end);
     };
     if (index.dense) {
         const DenseView view = index.dense->view(batch.number);
         const int64_t groups = view.feature_groups();
-        return kernels_.update_dense(table_.view(), view, batch.results, batch.linear, batch.factors,
+        return kernels_.update_dense(table_.view(), view, batch.results, linear_step_, factors_step_,
                                      groups * member / members, groups * (member + 1) / members);
     }
     return index.sparse.narrow ? with(index.sparse.view16(batch.number), kernels_.update16)
                                : with(index.sparse.view32(batch.number), kernels_.update32);
 }
 
-// The bias and the metrics: sums over all rows, by one thread in row order.
-void Trainer::finish_batch(const Batch& batch, BatchSums& sums) {
+// The bias and the metrics: sums over all rows, by one thread in row order. Returns what is not finite.
+uint32_t Trainer::finish_batch(const Batch& batch, BatchSums& sums) {
     RowSums total;
     const RowTargets& targets = batch.targets;
     for (int64_t row = 0; row < targets.real; ++row)
@@ -325,13 +322,12 @@ void Trainer::finish_batch(const Batch& batch, BatchSums& sums) {
     if (padding > 0) total.add(options_.loss, batch.results, targets.real, 0, padding);
     sums = total.of_batch(options_.loss);
     uint32_t bad = kFiniteAll;
-    const AdamStep step = adam_step(options_.bias);
-    if (step.enabled)
-        adam(step, static_cast<float>(total.gradient), bias_.parameter, bias_.mean, bias_.variance);
+    if (bias_step_.enabled)
+        adam(bias_step_, static_cast<float>(total.gradient), bias_.parameter, bias_.mean, bias_.variance);
     if (!std::isfinite(bias_.parameter)) bad |= kBadBias;
     for (const double field : sums.fields)
         if (!std::isfinite(field)) bad |= kBadMetric;
-    if (bad != kFiniteAll) bad_.fetch_or(bad, std::memory_order_relaxed);
+    return bad;
 }
 
 }  // namespace openfm

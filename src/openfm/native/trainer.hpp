@@ -116,11 +116,12 @@ public:
 
 private:
     struct Batch;
-    void train_batch(const Batch& batch, int member, int members, Barrier& barrier);
+    Batch batch_of(const TrainingRows& block, int64_t number);
     void forward(const Batch& batch, int member, int members);
     uint32_t update(const Batch& batch, int member, int members);
-    void finish_batch(const Batch& batch, BatchSums& sums);
+    uint32_t finish_batch(const Batch& batch, BatchSums& sums);
     void advance();
+    void begin_step();
     AdamStep adam_step(const GroupRates& rates) const;
     void reserve_rows(int64_t rows);
     int useful_threads(const TrainingRows& block);
@@ -132,9 +133,9 @@ private:
     Bias bias_;
     int64_t step_ = 0;                          // Adam's t: batches done
     double beta1_power_ = 1, beta2_power_ = 1;  // beta^t
+    AdamStep bias_step_, linear_step_, factors_step_;  // of the batch being trained
     int64_t reserved_rows_ = 0;
     Array<float> prediction_, gradient_, loss_, row_sums_;
-    std::atomic<uint32_t> bad_{0};
 };
 
 }  // namespace openfm

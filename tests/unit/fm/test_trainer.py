@@ -88,9 +88,9 @@ def test_agrees_with_the_reference(make_settings, data, change):
 def test_bytes_do_not_depend_on_threads_or_instruction_set(make_settings, predictor_type, factors):
     # Batches large enough that several threads take part.
     rng = np.random.default_rng(0)
-    X = rng.normal(0, 1, (1200, 37)).astype(np.float32) * (rng.random((1200, 37)) < 0.7)
-    data = X, (rng.random(1200) < 0.5).astype(np.float32)
-    settings = make_settings(num_factors=factors, predictor_type=predictor_type, mini_batch_size=500)
+    X = rng.normal(0, 1, (2900, 37)).astype(np.float32) * (rng.random((2900, 37)) < 0.7)
+    data = X, (rng.random(2900) < 0.5).astype(np.float32)
+    settings = make_settings(num_factors=factors, predictor_type=predictor_type, mini_batch_size=1500)
     machine, history = train(settings, data, epochs=2)
     for threads in (2, 3):
         other, other_history = train(settings, data, epochs=2, threads=threads)
@@ -127,12 +127,12 @@ def scattered(rng, rows, features, density):
 @pytest.mark.parametrize("factors", [1, 7, 8, 10, 16, 24, 64, 65, 100])
 def test_dense_batches_give_the_bytes_of_sparse_ones(make_settings, density, factors):
     rng = np.random.default_rng(0)
-    rows, features = 203, 300
+    rows, features = 503, 300  # enough for three threads
     data = scattered(rng, rows, features, density), (rng.random(rows) < 0.5).astype(np.float32)
     settings = make_settings(
         feature_dim=features,
         num_factors=factors,
-        mini_batch_size=60,
+        mini_batch_size=150,
         predictor_type=PredictorType.BINARY_CLASSIFIER,
     )
     expected, expected_history = train(settings, data, epochs=2, dense=False)
