@@ -198,3 +198,18 @@ def test_sigterm_saves_the_model_and_exits_0(tmp_path, data):
         assert time.monotonic() - begin < 20
     assert "Stopped on request" in log
     assert openfm.load_model(base / "model").feature_dim == 12
+
+
+def test_positive_weight_finds_more_of_label_1(tmp_path, data):
+    labels = np.zeros(len(data[1]), dtype=np.float32)
+    labels[::20] = 1
+    recalls = {}
+    for weight in (None, 1, 40):
+        given = {} if weight is None else {"positive_weight": weight}
+        base = make_job(tmp_path / str(weight), HYPERPARAMETERS | given, (data[0], labels), dense=False)
+        assert run_job(base).returncode == 0
+        model = openfm.load_model(base / "model")
+        assert ("positive_weight" in model.training_parameters) == (weight is not None)
+        recalls[weight] = float(np.mean(model.predict(data[0])[labels == 1] >= 0.5))
+    assert recalls[None] == recalls[1] == 0
+    assert recalls[40] > 0.5

@@ -231,6 +231,10 @@ class HyperparameterTable(BaseModel):
         "than this share of the lowest so far; 0.01 is one percent.",
         default="0",
     )
+    positive_weight: Annotated[float | None, _NOT_NEGATIVE, _OURS] = _field(
+        "What the gradient of each record of label 1 is multiplied by, for a 'binary_classifier' whose labels are "
+        "unbalanced; metrics count each record once all the same. Not given: 1."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from openfm.contract.hyperparameter_table import (
 )
 from openfm.errors import HyperparameterError
 from openfm.fm.initializers import Initializer, InitMethod
+from openfm.fm.model import PredictorType
 from openfm.fm.settings import GroupSettings, TrainingSettings
 
 __all__ = ["DEFAULT_CONFIGURATION", "DenseNetwork", "Hyperparameters"]
@@ -131,6 +132,8 @@ class Hyperparameters(HyperparameterTable):
             remarks.append(f"clip_gradient {self.clip_gradient!r} is negative: gradients are not clipped.")
         if "early_stopping_tolerance" in self._given and self.early_stopping_patience is None:
             remarks.append("early_stopping_tolerance has no effect: early_stopping_patience is not given.")
+        if self.positive_weight is not None and self.predictor_type is not PredictorType.BINARY_CLASSIFIER:
+            remarks.append("positive_weight has no effect: predictor_type is not 'binary_classifier'.")
         return remarks
 
     def _settings(
@@ -142,6 +145,7 @@ class Hyperparameters(HyperparameterTable):
         lazy_update: bool = True,
         factors_transposed: bool = False,
     ) -> TrainingSettings:
+        classifies = self.predictor_type is PredictorType.BINARY_CLASSIFIER
         clips = self.clip_gradient is not None and self.clip_gradient >= 0
         return TrainingSettings(
             predictor_type=self.predictor_type,
@@ -159,6 +163,7 @@ class Hyperparameters(HyperparameterTable):
             epsilon=1e-8 if self.eps is None else self.eps,
             seed=self.seed,
             shuffle=self.shuffle,
+            positive_weight=self.positive_weight if classifies else None,
             lazy_update=lazy_update,
             factors_transposed=factors_transposed,
         )

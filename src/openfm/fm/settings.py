@@ -42,6 +42,7 @@ class TrainingSettings:
         epsilon: Adam's epsilon.
         seed: shifts the random streams of the initial values (0: Amazon's own) and of shuffling.
         shuffle: whether each epoch takes the records in a new random order.
+        positive_weight: factor on the gradient of records of label 1; None: 1.
         lazy_update: whether w and V change only where a feature occurs in the batch (Amazon's sparse network). False
             updates and decays every feature in every batch (Amazon's dense network).
         factors_transposed: whether V is drawn as a (k, D) matrix after w, as Amazon's dense network does, and not as
@@ -63,5 +64,6 @@ class TrainingSettings:
     epsilon: float = 1e-8
     seed: int = 0
     shuffle: bool = False
+    positive_weight: float | None = None
     lazy_update: bool = True
     factors_transposed: bool = False

@@ -107,8 +107,9 @@ class Trainer:
             rows: any number of rows. If that is no multiple of ``mini_batch_size``, the last batch is padded with
                 empty rows of label 0.
             labels: float32, shape (rows,).
-            weights: float32, shape (rows,): what each row's gradient is multiplied by. The batch's divisor and the
-                metrics count each row once all the same. None: 1 for every row.
+            weights: float32, shape (rows,): what each row's gradient is multiplied by, besides the settings'
+                ``positive_weight``. The batch's divisor and the metrics count each row once all the same. None: 1 for
+                every row.
 
         Raises:
             DataError: a mini-batch has more non-zeros than the index can count.
@@ -119,6 +120,9 @@ class Trainer:
                 f"A mini-batch of {self._settings.mini_batch_size} records holds more than {_MOST_NON_ZEROS} non-zero "
                 "values. Set a smaller mini_batch_size."
             )
+        if self._settings.positive_weight is not None:
+            of_labels = np.where(labels == 1, np.float32(self._settings.positive_weight), np.float32(1))
+            weights = of_labels if weights is None else of_labels * weights
         return self._indexer.index(rows.indptr, rows.indices, rows.values, labels, weights)
 
     def train(

@@ -228,7 +228,7 @@ def test_amazon_dense_settings_honour_the_hidden_factors() -> None:
 
 def test_every_declaration_is_complete() -> None:
     names = [declaration.name for declaration in DECLARATIONS]
-    assert len(names) == len(set(names)) == 44
+    assert len(names) == len(set(names)) == 45
     for declaration in DECLARATIONS:
         assert declaration.description.endswith((".", ")")), declaration.name
         if declaration.default is not None:
@@ -245,6 +245,7 @@ def test_declarations_by_origin() -> None:
         "dense_network",
         "early_stopping_patience",
         "early_stopping_tolerance",
+        "positive_weight",
     ]
     required = [d.name for d in DECLARATIONS if d.required]
     assert required == ["feature_dim", "num_factors", "predictor_type"]
@@ -268,3 +269,14 @@ def test_tunable_ranges_are_those_of_amazons_documentation() -> None:
     )
     feature_dim = next(d for d in DECLARATIONS if d.name == "feature_dim")
     assert feature_dim.kind == Integer(1, 2**31 - 1)
+
+
+def test_positive_weight() -> None:
+    assert parse().training_settings().positive_weight is None
+    parsed = parse(positive_weight="2.5", predictor_type="binary_classifier")
+    assert parsed.training_settings().positive_weight == 2.5
+    assert parsed.final_configuration()["positive_weight"] == "2.5"
+    assert not any("positive_weight" in remark for remark in parsed.remarks())
+    of_regressor = parse(positive_weight="2.5", predictor_type="regressor")
+    assert of_regressor.training_settings().positive_weight is None
+    assert of_regressor.remarks() == ["positive_weight has no effect: predictor_type is not 'binary_classifier'."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -189,6 +190,18 @@ def test_weights_of_one_change_nothing(make_settings, data, dense):
     trainer = Trainer(make_settings(), dense=dense)
     trainer.train(trainer.batches(as_rows(X, 37), y, np.ones_like(y)))
     assert parameters(trainer.machine()) == parameters(expected)
+
+
+def test_positive_weight_is_a_weight_of_label_1(make_settings, data):
+    X, y = data
+    weights = np.random.default_rng(0).choice(np.float32([0.5, 1, 2]), len(y))
+    settings = make_settings(predictor_type=PredictorType.BINARY_CLASSIFIER)
+    for given in (None, weights):
+        expected, weighted = Trainer(settings), Trainer(replace(settings, positive_weight=4.0))
+        of_labels = np.where(y == 1, 4, 1).astype(np.float32)
+        expected.train(expected.batches(as_rows(X, 37), y, of_labels if given is None else of_labels * given))
+        weighted.train(weighted.batches(as_rows(X, 37), y, given))
+        assert parameters(weighted.machine()) == parameters(expected.machine())
 
 
 def test_weights_that_are_too_few_are_refused(make_settings, data):
