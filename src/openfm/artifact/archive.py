@@ -13,6 +13,7 @@ from isal import igzip, isal_zlib
 from openfm.artifact.limits import BoundedReader, unpacked_limit
 from openfm.artifact.names import MODEL_NAME, choose_model, is_model_name, leads_out, listed
 from openfm.errors import ArtifactError
+from openfm.stored_zip import PIECE_BYTES
 
 __all__ = ["GZIP_MAGIC", "read_archive", "unpacked_size", "write_archive"]
 
@@ -29,7 +30,6 @@ _UNSOUND: tuple[type[Exception], ...] = (
     OverflowError,
 )
 _MAX_MEMBERS = 1000
-_PIECE_BYTES = 2**18
 _SMALLEST_GZIP = 18  # header, empty block, trailer
 _GZIP_OVERHEAD = 2**16  # what compression may add to small data
 _GZIP_LEVEL = 6  # Amazon's; parameters hardly compress at any
@@ -123,7 +123,7 @@ def _extracted(unzipped: BoundedReader, member: tarfile.TarInfo) -> io.BytesIO:
     # Not by tarfile's own file, which copies everything twice more.
     memory = io.BytesIO()
     unzipped.seek(member.offset_data)
-    while piece := unzipped.read(min(_PIECE_BYTES, member.size - memory.tell())):
+    while piece := unzipped.read(min(PIECE_BYTES, member.size - memory.tell())):
         memory.write(piece)
     if memory.tell() != member.size:
         raise ArtifactError(f"it ends within its member {member.name}")

@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from openfm.artifact.limits import unpacked_limit
 from openfm.errors import ArtifactError
+from openfm.stored_zip import PIECE_BYTES
 
 __all__ = ["LIST_MAGIC", "Readable", "StoredArray", "array_pieces", "arrays_size", "read_arrays"]
 
@@ -45,10 +46,7 @@ _DTYPES: dict[int, str] = {0: "<f4", 1: "<f8", 2: "<f2", 3: "|u1", 4: "<i4", 5: 
 _MAX_ARRAYS = 64
 _MAX_DIMENSIONS = 8
 _MAX_NAME_BYTES = 1024
-
-# What is read, summed up and looked at, or written, before the next: it stays in a core's cache.
-_PIECE_BYTES = 2**18
-_PIECE_IDS = _PIECE_BYTES // 8
+_PIECE_IDS = PIECE_BYTES // 8
 
 
 class Readable(Protocol):
@@ -144,9 +142,7 @@ def array_pieces(arrays: Mapping[str, StoredArray]) -> Iterator[bytes | memoryvi
     yield struct.pack("<QQQ", LIST_MAGIC, 0, len(arrays))
     for array in arrays.values():
         yield _array_header(array)
-        values = _bytes_of(np.ascontiguousarray(array.values, dtype="<f4"))
-        for start in range(0, len(values), _PIECE_BYTES):
-            yield values[start : start + _PIECE_BYTES]
+        yield _bytes_of(np.ascontiguousarray(array.values, dtype="<f4"))
         if array.as_rows:
             rows = array.shape[0]
             for start in range(0, rows, _PIECE_IDS):
@@ -216,7 +212,7 @@ class _Source:
         self.remaining -= size
         memory, flat = _bytes_of(out), out.reshape(-1)
         finite = dtype == np.float32
-        length = _PIECE_BYTES // dtype.itemsize
+        length = PIECE_BYTES // dtype.itemsize
         for start in range(0, len(flat), length):
             piece = flat[start : start + length]
             self._fill(memory[start * dtype.itemsize :][: piece.nbytes], what)

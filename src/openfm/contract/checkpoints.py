@@ -8,7 +8,10 @@ copies a file and ``<file>.sagemaker-uploaded`` afterwards, and ignores names th
 from __future__ import annotations
 
 import contextlib
+import io
+import itertools
 import json
+import math
 import re
 import zipfile
 import zlib
@@ -23,8 +26,9 @@ import numpy.typing as npt
 from openfm.contract.config import read_json_object
 from openfm.contract.paths import DEFAULT_BASE, ContractPaths
 from openfm.errors import ChannelError, PlatformError
+from openfm.stored_zip import StoredZipWriter
 
-__all__ = ["Checkpoint", "CheckpointFolder", "checkpoint_folder"]
+__all__ = ["ArrayPieces", "Checkpoint", "CheckpointFolder", "checkpoint_folder"]
 
 _FORMAT = 1
 _NAME = re.compile(r"openfm-checkpoint-(\d{15})\.npz")
@@ -38,7 +42,25 @@ _T = TypeVar("_T")
 _UNSOUND = (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-NamedArray = tuple[str, npt.NDArray[np.float32]]
+@dataclass(frozen=True, slots=True)
+class ArrayPieces:
+    """An array to be written.
+
+    Attributes:
+        name: of the array.
+        shape: of the array.
+        pieces: its float32 values in row-major order. Each has been written when the next is asked for, so that all may
+            lie in the same memory.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    pieces: Iterable[npt.NDArray[np.float32]]
+
+    @classmethod
+    def whole(cls, name: str, array: npt.NDArray[np.float32]) -> ArrayPieces:
+        """An array that is in memory already."""
+        return cls(name, array.shape, [array])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +110,7 @@ class CheckpointFolder:
         for left in folder.glob(f"openfm-checkpoint-*{_IGNORED}"):  # by a job that was killed
             left.unlink(missing_ok=True)
 
-    def save(self, step: int, meta: Mapping[str, Any], arrays: Iterable[NamedArray]) -> Path:
+    def save(self, step: int, meta: Mapping[str, Any], arrays: Iterable[ArrayPieces]) -> Path:
         """Write a checkpoint, whole or not at all, and remove all but the newest five.
 
         Args:
@@ -103,10 +125,12 @@ class CheckpointFolder:
         temporary = path.with_name(path.name + _IGNORED)
         content = np.frombuffer(json.dumps({"format": _FORMAT, **meta}).encode(), dtype=np.uint8)
         try:
-            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-                _write(archive, _META, content)
-                for name, array in arrays:
-                    _write(archive, name, array.astype("<f4", copy=False))
+            with temporary.open("wb") as file:
+                archive = StoredZipWriter(file)
+                _write(archive, _META, "|u1", content.shape, [content])
+                for array in arrays:
+                    _write(archive, array.name, "<f4", array.shape, array.pieces)
+                archive.close()
             temporary.chmod(0o644)
             temporary.replace(path)
         except OSError as error:
@@ -158,11 +182,17 @@ class CheckpointFolder:
                 path.unlink()
 
 
-def _write(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:
+def _write(
+    archive: StoredZipWriter, name: str, dtype: str, shape: tuple[int, ...], pieces: Iterable[npt.NDArray[Any]]
+) -> None:
     """As ``numpy.savez`` does, but without its copies."""
-    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-        np.lib.format.write_array_header_1_0(member, np.lib.format.header_data_from_array_1_0(array))
-        member.write(array.reshape(-1).view(np.uint8).data)
+    start = io.BytesIO()
+    np.lib.format.write_array_header_1_0(start, {"descr": dtype, "fortran_order": False, "shape": shape})
+    header = start.getvalue()
+    values = (
+        np.ascontiguousarray(piece, dtype=dtype).reshape(-1).view(np.uint8).data for piece in pieces if piece.size
+    )
+    archive.add(f"{name}.npy", itertools.chain([header], values), len(header) + math.prod(shape) * int(dtype[-1]))
 
 
 def _read(path: Path) -> Checkpoint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,17 @@ from openfm.fm.settings import GroupSettings, TrainingSettings
 from openfm.native import _core
 from openfm.native._core import BatchBlock
 
-__all__ = ["BatchBlock", "ByGroup", "Trainer", "TrainerState", "initial_machine"]
+__all__ = ["PARTS", "BatchBlock", "ByGroup", "Part", "Trainer", "TrainerState", "initial_machine"]
 
 ByGroup = tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """A value for the bias, the linear weights and the factors."""
+
+Part = Literal["parameters", "means", "variances"]
+"""What a trainer has of w0, w and V: their values, or Adam's first or second moments of them."""
+
+PARTS: Final[tuple[Part, ...]] = ("parameters", "means", "variances")
+
+_PIECE_VALUES: Final = 2**16  # of V, copied at a time: they stay in a core's cache
 
 _MOST_NON_ZEROS: Final = 2**31 - 1  # of a mini-batch
 
@@ -152,23 +159,44 @@ class Trainer:
         return FactorizationMachine(*self.parameters(), self._settings.predictor_type)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """The shape (D, k) of V."""
+        return self._settings.feature_dim, self._settings.num_factors
+
+    @property
     def step(self) -> int:
         """How many batches are done."""
         return self._native.step
 
     def parameters(self) -> ByGroup:
         """The parameters as trained so far (copies)."""
-        return self._native.parameters()
+        return self._copies("parameters")
 
-    def parts(self) -> Iterator[tuple[str, ByGroup]]:
-        """The arrays of :class:`TrainerState` by name, each copied when it is its turn."""
-        yield "parameters", self._native.parameters()
-        yield "means", self._native.means()
-        yield "variances", self._native.variances()
+    def bias(self, part: Part) -> float:
+        """A part of w0."""
+        return self._native.bias(part)
+
+    def linear(self, part: Part) -> npt.NDArray[np.float32]:
+        """A part of w: float32, shape (D,) (a copy)."""
+        return self._native.linear(part)
+
+    def factor_pieces(self, part: Part) -> Iterator[npt.NDArray[np.float32]]:
+        """A part of V, some rows at a time: float32, shape (rows, k), in memory that the next rows overwrite."""
+        d, k = self.shape
+        piece = np.empty((max(1, _PIECE_VALUES // k), k), dtype=np.float32)
+        for first in range(0, d, len(piece)):
+            rows = piece[: d - first]
+            self._native.copy_factors(part, first, rows)
+            yield rows
 
     def state(self) -> TrainerState:
         """Everything that training goes on from (copies)."""
-        return TrainerState(self.step, **dict(self.parts()))
+        return TrainerState(self.step, *map(self._copies, PARTS))
+
+    def _copies(self, part: Part) -> ByGroup:
+        factors = np.empty(self.shape, dtype=np.float32)
+        self._native.copy_factors(part, 0, factors)
+        return self._native.bias(part), self._native.linear(part), factors
 
     def restore(self, state: TrainerState) -> None:
         """Go on from a state, as the trainer that gave it would.

@@ -110,16 +110,18 @@ void Table::set(Part part, const float* linear, const float* factors) {
     has_moments_ |= part != kParameters;
 }
 
-void Table::get(Part part, float* linear, float* factors) const {
-    const Places at = places(part);
+void Table::get_linear(Part part, float* linear) const {
+    const int64_t at = places(part).linear;
     for_records([&](int64_t begin, int64_t end) {
-        for (int64_t f = begin; f < end; ++f) {
-            const float* record = view_.record(f);
-            linear[f] = record[at.linear];
-            std::memcpy(factors + f * num_factors_, record + at.factors,
-                        static_cast<size_t>(num_factors_) * sizeof(float));
-        }
+        for (int64_t f = begin; f < end; ++f) linear[f] = view_.record(f)[at];
     });
+}
+
+void Table::get_factors(Part part, int64_t first, int64_t count, float* factors) const {
+    const int64_t at = places(part).factors;
+    for (int64_t f = 0; f < count; ++f)
+        std::memcpy(factors + f * num_factors_, view_.record(first + f) + at,
+                    static_cast<size_t>(num_factors_) * sizeof(float));
 }
 
 void Table::clear_moments() {

@@ -24,9 +24,12 @@ public:
     // What a record holds of a feature: the parameters, or Adam's first or second moments of them.
     enum Part { kParameters, kMeans, kVariances };
 
-    // Copies one part of all records from or to arrays: of w (feature_dim) and of V (feature_dim x num_factors).
+    // Copies one part of all records from arrays: of w (feature_dim) and of V (feature_dim x num_factors).
     void set(Part part, const float* linear, const float* factors);
-    void get(Part part, float* linear, float* factors) const;
+
+    // Copies one part to arrays: of w, and of `count` rows of V from row `first` on.
+    void get_linear(Part part, float* linear) const;
+    void get_factors(Part part, int64_t first, int64_t count, float* factors) const;
 
     // Forgets Adam's moments, which training leaves.
     void clear_moments();

@@ -178,16 +178,44 @@ void check_shapes(const Table& table, const Vector<float>& linear, const Matrix<
         throw std::invalid_argument("the arrays do not have the trainer's shapes");
 }
 
-nb::tuple part_of(const Trainer& trainer, Table::Part part, float Trainer::Bias::* bias) {
-    const Table& table = trainer.table();
-    const int64_t d = table.feature_dim(), k = table.num_factors();
-    Array<float> linear(d), factors(d * k);
+Table::Part part_named(const std::string& name) {
+    if (name == "parameters") return Table::kParameters;
+    if (name == "means") return Table::kMeans;
+    if (name == "variances") return Table::kVariances;
+    throw std::invalid_argument("a trainer has no part '" + name + "'");
+}
+
+float bias_of(const Trainer& trainer, const std::string& part) {
+    const Trainer::Bias& bias = trainer.bias();
+    switch (part_named(part)) {
+        case Table::kMeans: return bias.mean;
+        case Table::kVariances: return bias.variance;
+        default: return bias.parameter;
+    }
+}
+
+Result<float> linear_of(const Trainer& trainer, const std::string& part) {
+    const Table::Part wanted = part_named(part);
+    const int64_t d = trainer.table().feature_dim();
+    Array<float> linear(d);
     {
         nb::gil_scoped_release release;
-        table.get(part, linear.get(), factors.get());
+        trainer.table().get_linear(wanted, linear.get());
     }
-    return nb::make_tuple(trainer.bias().*bias, to_numpy(std::move(linear), {static_cast<size_t>(d)}),
-                          to_numpy(std::move(factors), {static_cast<size_t>(d), static_cast<size_t>(k)}));
+    return to_numpy(std::move(linear), {static_cast<size_t>(d)});
+}
+
+using Rows = nb::ndarray<float, nb::shape<-1, -1>, nb::c_contig, nb::device::cpu>;
+
+void copy_factors(const Trainer& trainer, const std::string& part, int64_t first, Rows out) {
+    const Table::Part wanted = part_named(part);
+    const Table& table = trainer.table();
+    const auto count = static_cast<int64_t>(out.shape(0));
+    if (first < 0 || first > table.feature_dim() - count ||
+        static_cast<int64_t>(out.shape(1)) != table.num_factors())
+        throw std::invalid_argument("the factors have no such rows");
+    nb::gil_scoped_release release;
+    table.get_factors(wanted, first, count, out.data());
 }
 
 void set_parameters(Trainer& trainer, float bias, Vector<float> linear, Matrix<float> factors) {
@@ -242,9 +270,9 @@ void register_training(nb::module_& m) {
              nb::arg("batch_size"), nb::arg("bias"), nb::arg("linear"), nb::arg("factors"), nb::arg("rescale"),
              nb::arg("epsilon"), nb::arg("clip"), nb::arg("threads"), nb::arg("instruction_set") = "")
         .def("set_parameters", &set_parameters, nb::arg("bias"), nb::arg("linear"), nb::arg("factors"))
-        .def("parameters", [](const Trainer& trainer) { return part_of(trainer, Table::kParameters, &Trainer::Bias::parameter); })
-        .def("means", [](const Trainer& trainer) { return part_of(trainer, Table::kMeans, &Trainer::Bias::mean); })
-        .def("variances", [](const Trainer& trainer) { return part_of(trainer, Table::kVariances, &Trainer::Bias::variance); })
+        .def("bias", &bias_of, nb::arg("part"))
+        .def("linear", &linear_of, nb::arg("part"))
+        .def("copy_factors", &copy_factors, nb::arg("part"), nb::arg("first"), nb::arg("out"))
         .def("set_optimizer", &set_optimizer, nb::arg("step"), nb::arg("means"), nb::arg("variances"))
         .def_prop_ro("step", &Trainer::step)
         .def(

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field
 
-from openfm.contract.checkpoints import Checkpoint, CheckpointFolder, NamedArray
+from openfm.contract.checkpoints import ArrayPieces, Checkpoint, CheckpointFolder
 from openfm.contract.hyperparameters import Hyperparameters
 from openfm.contract.job_log import JobLog
 from openfm.errors import ChannelError
-from openfm.fm.trainer import ByGroup, Trainer, TrainerState
+from openfm.fm.trainer import PARTS, ByGroup, Trainer, TrainerState
 from openfm.training.early_stopping import BestEpoch
 from openfm.training.progress import LossHistory
 
@@ -35,7 +35,6 @@ _FREE = {
 }
 
 _GROUPS = ("bias", "linear", "factors")
-_PARTS = ("parameters", "means", "variances")
 _BEST = "best"
 
 
@@ -78,7 +77,7 @@ class SavedJob:
         self.hyperparameters = meta.hyperparameters
         self.state = meta.state
         shape = int(meta.hyperparameters["feature_dim"]), int(meta.hyperparameters["num_factors"])
-        parts = (_by_group(part, arrays, shape) for part in _PARTS)
+        parts = (_by_group(part, arrays, shape) for part in PARTS)
         self.trainer = TrainerState(meta.step, *parts)
         self.best = None if meta.state.best is None else _by_group(_BEST, arrays, shape)
 
@@ -152,19 +151,20 @@ class Checkpointing:
             )
 
 
-def _arrays(trainer: Trainer, best: ByGroup | None) -> Iterator[NamedArray]:
-    for part, (bias, linear, factors) in trainer.parts():
-        yield from _named(part, bias, linear, factors)
+def _arrays(trainer: Trainer, best: ByGroup | None) -> Iterator[ArrayPieces]:
+    for part in PARTS:
+        yield _bias(part, trainer.bias(part))
+        yield ArrayPieces.whole(f"linear.{part}", trainer.linear(part))
+        yield ArrayPieces(f"factors.{part}", trainer.shape, trainer.factor_pieces(part))
     if best is not None:
-        yield from _named(_BEST, *best)
+        bias, linear, factors = best
+        yield _bias(_BEST, bias)
+        yield ArrayPieces.whole(f"linear.{_BEST}", linear)
+        yield ArrayPieces.whole(f"factors.{_BEST}", factors)
 
 
-def _named(
-    part: str, bias: float, linear: npt.NDArray[np.float32], factors: npt.NDArray[np.float32]
-) -> Iterator[NamedArray]:
-    arrays = np.full(1, bias, dtype=np.float32), linear, factors
-    for group, array in zip(_GROUPS, arrays, strict=True):
-        yield f"{group}.{part}", array
+def _bias(part: str, value: float) -> ArrayPieces:
+    return ArrayPieces.whole(f"bias.{part}", np.full(1, value, dtype=np.float32))
 
 
 def _by_group(part: str, arrays: Mapping[str, npt.NDArray[np.float32]], shape: tuple[int, int]) -> ByGroup:

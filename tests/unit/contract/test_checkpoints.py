@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from openfm.contract.checkpoints import CheckpointFolder, checkpoint_folder
+from openfm.contract.checkpoints import ArrayPieces, CheckpointFolder, checkpoint_folder
 from openfm.contract.paths import ContractPaths
 from openfm.errors import ChannelError
 
@@ -17,7 +17,7 @@ def names(folder):
 
 
 def save(folder, step):
-    return folder.save(step, {"step": step}, ARRAYS.items())
+    return folder.save(step, {"step": step}, [ArrayPieces.whole(name, array) for name, array in ARRAYS.items()])
 
 
 def test_what_is_saved_is_read(tmp_path):
