@@ -32,6 +32,23 @@ def test_what_is_saved_is_read(tmp_path):
         np.testing.assert_array_equal(checkpoint.arrays[name], array)
 
 
+def test_pieces_may_lie_in_the_same_memory(tmp_path):
+    def pieces():
+        memory = np.empty((2, 3), np.float32)
+        for number in range(4):
+            memory[:] = number
+            yield memory[: 2 if number < 3 else 1]
+
+    folder = CheckpointFolder(tmp_path)
+    path = folder.save(1, {}, [ArrayPieces("a", (7, 3), pieces()), ArrayPieces("empty", (0, 3), [])])
+    expected = np.repeat(np.float32([0, 0, 1, 1, 2, 2, 3]), 3).reshape(7, 3)
+    checkpoint, _ = folder.newest(lambda checkpoint: checkpoint)
+    np.testing.assert_array_equal(checkpoint.arrays["a"], expected)
+    assert checkpoint.arrays["empty"].shape == (0, 3)
+    with np.load(path) as archive:
+        np.testing.assert_array_equal(archive["a"], expected)
+
+
 def test_an_empty_folder_has_none(tmp_path):
     assert CheckpointFolder(tmp_path).newest(lambda checkpoint: checkpoint) == (None, [])
 

@@ -17,7 +17,7 @@ from openfm.fm.metrics import running_metrics
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.reference import ReferenceTrainer
 from openfm.fm.settings import GroupSettings
-from openfm.fm.trainer import Trainer, initial_machine
+from openfm.fm.trainer import PARTS, Trainer, initial_machine
 from openfm.native._core import instruction_sets
 
 ISAS = instruction_sets()
@@ -288,6 +288,34 @@ def test_training_goes_on_from_a_state_as_if_never_stopped(make_settings, data, 
     second.train(block, 4)
     second.train(block)
     assert parameters(second.machine()) == parameters(whole)
+
+
+@pytest.mark.parametrize("factors", [1, 13, 70])
+@pytest.mark.parametrize("rows", [1, 5, 36, 37, 1000])
+def test_pieces_make_up_the_state(make_settings, data, monkeypatch, factors, rows):
+    monkeypatch.setattr("openfm.fm.trainer._PIECE_VALUES", rows * factors)
+    X, y = data
+    trainer = Trainer(make_settings(num_factors=factors))
+    trainer.train(trainer.batches(as_rows(X, 37), y))
+    state = trainer.state()
+    for part in PARTS:
+        bias, linear, whole = getattr(state, part)
+        assert trainer.bias(part) == bias
+        np.testing.assert_array_equal(trainer.linear(part), linear)
+        pieces = [piece.copy() for piece in trainer.factor_pieces(part)]
+        assert max(map(len, pieces)) == min(rows, 37)
+        np.testing.assert_array_equal(np.concatenate(pieces), whole)
+        assert np.any(whole)
+    assert trainer.shape == (37, factors)
+
+
+def test_factors_that_are_not_there_are_not_copied(make_settings):
+    native = Trainer(make_settings())._native
+    for first, shape in ((0, (38, 5)), (37, (1, 5)), (-1, (2, 5)), (0, (2, 4)), (2**62, (2, 5))):
+        with pytest.raises(ValueError, match="no such rows"):
+            native.copy_factors("means", first, np.empty(shape, np.float32))
+    with pytest.raises(ValueError, match="no part 'gradients'"):
+        native.linear("gradients")
 
 
 def test_a_state_of_another_shape_is_refused(make_settings):
