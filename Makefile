@@ -10,7 +10,7 @@ PYTEST_FLAGS ?=
 # What to measure: parts of the benchmarks, or --quick.
 BENCH ?=
 # The Python of the benchmarks' other programs: one that their wheels are for.
-PEERS_PYTHON = $(shell $(BIN)/python tests/support/interpreters.py 3.12 3.11 3.13)
+PEERS_PYTHON = $(shell $(BIN)/python tests/support/interpreters.py 3.11 3.12 3.13)
 
 VENV    := .venv
 BIN     := $(VENV)/bin

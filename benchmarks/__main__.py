@@ -1,4 +1,7 @@
-"""Run the benchmarks: ``python -m benchmarks [part ...] [--quick] [--rounds N] [--output FOLDER]``."""
+"""Run the benchmarks: ``python -m benchmarks [part ...] [--quick] [--rounds N] [--output FOLDER]``.
+
+Each part writes its results as JSON; those that are kept go into the documents (see ``pages``).
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPE
 for variable in ONE_THREAD:  # before NumPy is imported; what measures more threads says so to each
     os.environ[variable] = "1"
 
-from benchmarks import machine, results  # noqa: E402
+from benchmarks import machine, pages, results  # noqa: E402
 from benchmarks.frame import Options  # noqa: E402
 
-PARTS = ("kernels", "training", "decoding")
+PARTS = ("kernels", "limits", "threads", "scaling", "training", "decoding", "jobs")
 """In the order in which they run."""
 
 QUICK_RESULTS = Path(__file__).parents[1] / ".cache" / "bench" / "quick"
@@ -28,7 +31,11 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all of them if none is named")
     parser.add_argument("--rounds", type=int, default=5, help="how often each case is measured (default: 5)")
     parser.add_argument("--quick", action="store_true", help="small data and 2 rounds: does everything run?")
-    parser.add_argument("--output", type=Path, help="where the results go (default: benchmarks/results)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="where the results go (default: benchmarks/results, for the documents)",
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}. There are {', '.join(PARTS)}")
@@ -36,6 +43,8 @@ def main() -> None:
     output = arguments.output or (QUICK_RESULTS if arguments.quick else results.FOLDER)
     for part in arguments.parts or PARTS:
         measure(part, options, output)
+    if output == results.FOLDER:
+        pages.main()
 
 
 def measure(part: str, options: Options, output: Path) -> None:

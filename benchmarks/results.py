@@ -46,7 +46,7 @@ def markdown(report: Report) -> str:
 
 
 def _markdown(report: Report) -> Iterator[str]:
-    for table in report.tables:
+    for table in filter(lambda table: table.rows, report.tables):
         yield table_markdown(table)
     for sentence in report.left_out:
         yield f"* Left out: {sentence}"
@@ -93,8 +93,8 @@ def _number(value: float) -> str:
 
 def _limit(check: Check) -> str:
     if check.at_least is not None:
-        return f"at least {check.at_least:g}"
-    return f"at most {check.at_most:g}"
+        return f"at least {cell_text(check.at_least)}"
+    return f"at most {cell_text(check.at_most)}"
 
 
 def _cell(value: Any) -> Cell:

@@ -1,0 +1,114 @@
+"""Put the results into the documents: ``python -m benchmarks.pages``.
+
+Each place is between two comments, ``<!-- results NAME -->`` and ``<!-- end of results -->``; NAME is a part of the
+benchmarks (all of its tables), or ``summary`` (the README's).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks import plots, results
+from benchmarks.frame import Cell, Report, Spread, Table
+
+__all__ = ["fill", "main"]
+
+ROOT = Path(__file__).parents[1]
+PLOTS = ROOT / "docs" / "performance"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "performance.md")
+
+_PLACE = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+
+Results = Mapping[str, tuple[Report, Mapping[str, Any]]]
+
+
+def main() -> None:
+    found = {path.stem: results.load(path) for path in sorted(results.FOLDER.glob("*.json"))}
+    plots.draw({name: report for name, (report, _) in found.items()}, PLOTS)
+    for page in PAGES:
+        page.write_text(fill(page.read_text(), found))
+
+
+def fill(text: str, found: Results) -> str:
+    """A page with its places filled; those of parts without results stay as they are."""
+
+    def content(place: re.Match[str]) -> str:
+        begin, name, end = place.groups()
+        if name == "summary":
+            return f"{begin}\n{summary(found)}\n{end}"
+        if name not in found:
+            return place[0]
+        report, head = found[name]
+        return f"{begin}\n{_measured_how(report, head)}\n\n{results.markdown(report).strip()}\n\n{end}"
+
+    return _PLACE.sub(content, text)
+
+
+def summary(found: Results) -> str:
+    """The README's tables: the medians of what matters most."""
+    parts = []
+    if "training" in found:
+        report, head = found["training"]
+        parts.append(results.table_markdown(_training_summary(report)).partition("\n\n")[2])
+        machine = head["machine"]
+        parts.append(
+            f"Thousand rows of training a second of CPU time, on one thread of an {machine['processor']} with "
+            f"{machine['processors']} processors; medians of {head['rounds']} epochs of each in turn, "
+            f"{machine['date'][:10]}, `{head['command']}`.\n"
+        )
+    rows = list(_summary_rows(found))
+    if rows:
+        parts.append(results.table_markdown(Table("", ("", "openfm"), rows)).partition("\n\n")[2])
+    return "\n".join(parts)
+
+
+def _training_summary(report: Report) -> Table:
+    """Rows a second of each tool (of its ways the fastest), a line for each problem."""
+    groups = ("openfm", "MXNet's example", "modern-fm", "myFM", "PyTorch", "NumPy and SciPy")
+    rows: list[list[Cell]] = []
+    for table in report.tables:
+        if table.title.startswith("An epoch of "):
+            medians = {str(row[0]): row[1].median for row in table.rows if isinstance(row[1], Spread)}
+            of_groups = [[speed for name, speed in medians.items() if name.startswith(group)] for group in groups]
+            problem = table.title.removeprefix("An epoch of ").removesuffix(", one thread")
+            rows.append([problem, *(max(speeds, default=None) for speeds in of_groups)])
+    return Table("", ("", *groups), rows)
+
+
+def _summary_rows(found: Results) -> Iterator[list[Cell]]:
+    chosen = (
+        ("jobs", "MNIST", 3, "a job of 5 epochs on MNIST, records to model, CPU s"),
+        ("jobs", "MNIST", 5, "its peak memory, MiB"),
+        ("jobs", "openfm serve", 1, "`openfm serve`, start to the first answer, s"),
+    )
+    for part, begin, column, label in chosen:
+        cells = [row[column] for row in _rows(found, part) if str(row[0]).startswith(begin)]
+        if cells:
+            yield [label, cells[0].median if isinstance(cells[0], Spread) else cells[0]]
+    for part in ("decoding", "serving"):
+        for check in found[part][0].checks if part in found else ():
+            yield [check.what, check.value]
+
+
+def _rows(found: Results, part: str) -> Iterator[Any]:
+    for table in found[part][0].tables if part in found else ():
+        yield from table.rows
+
+
+def _measured_how(report: Report, head: Mapping[str, Any]) -> str:
+    machine = head["machine"]
+    of_all = head["base_versions"] | dict(report.versions)
+    versions = ", ".join(f"{name} {version}" for name, version in of_all.items())
+    return (
+        f"`{head['command']}`, {machine['date']}, {head['seconds']} seconds: medians of {head['rounds']} (least to "
+        f"greatest). {machine['processor']}, {machine['processors']} processors, {machine['memory GiB']} GiB, "
+        f"{machine['system']}, load average {machine['load average before']} before. openfm at {machine['commit']}; "
+        f"{versions}."
+    )
+
+
+if __name__ == "__main__":
+    main()
