@@ -1,0 +1,181 @@
+"""The benchmarks run, on data so small that their figures mean nothing."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.data import Labelled, Problem
+from benchmarks.frame import Check, Options, Report, Spread, Table, interleaved, paired_ratio
+from benchmarks.peers import environments, process
+from scipy.sparse import random_array
+
+from benchmarks import __main__ as program
+from benchmarks import clicks, machine, pages, plots, processes, results, scaling, threads, training
+
+
+@pytest.fixture(scope="module")
+def problem() -> Problem:
+    rng = np.random.default_rng(0)
+    X = random_array((3000, 30), density=0.2, format="csr", dtype=np.float32, rng=rng)
+    X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)
+    y = (np.asarray(X[:, :15].sum(axis=1)).ravel() > 1.5).astype(np.float32)
+    rows = Labelled(X, y)
+    return Problem("tiny", "tiny, k = 3", 3, rows.part(0, 2000), rows.part(2000, 3000))
+
+
+REPORT = Report(
+    [Table("Speeds", ("tool", "ms"), [["openfm", Spread(1.25, 1.0, 2000.0)], ["other", None]], ["A note."])],
+    [Check("ratio", 50.0, at_least=45), Check("memory", 200.0, at_most=160)],
+    ["such: it is not installed"],
+    {"such": "1.2"},
+    {"threads": {"MNIST": [(1, 1.0), (2, 1.9)]}},
+)
+HEAD = {
+    "command": "python -m benchmarks",
+    "rounds": 5,
+    "seconds": 3,
+    "machine": machine.describe(),
+    "base_versions": machine.versions(),
+}
+
+
+def test_cases_take_turns() -> None:
+    order = []
+    timings = interleaved({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 2)
+    assert order == ["a", "b"] * 3
+    assert {name: len(timing.cpu) for name, timing in timings.items()} == {"a": 2, "b": 2}
+
+
+def test_a_case_may_be_measured_elsewhere() -> None:
+    timings = interleaved({"slow": lambda: (4.0, 5.0), "fast": lambda: (2.0, 5.0)}, 3)
+    assert timings["slow"].cpu == (4.0, 4.0, 4.0)
+    assert paired_ratio(timings["slow"].cpu, timings["fast"].cpu) == Spread(2.0, 2.0, 2.0)
+
+
+def test_rates_turn_the_spread_around() -> None:
+    assert Spread.of([1.0, 2.0, 4.0]).rate(8) == Spread(4.0, 2.0, 8.0)
+
+
+def test_results_survive_their_file(tmp_path: Path) -> None:
+    results.save(tmp_path / "part.json", REPORT, HEAD)
+    report, head = results.load(tmp_path / "part.json")
+    assert results.markdown(report) == results.markdown(REPORT)
+    assert head == HEAD
+
+
+def test_markdown_names_what_is_left_out_and_what_does_not_hold() -> None:
+    text = results.markdown(REPORT)
+    assert "| openfm | 1.25 (1.00 to 2 000) |" in text
+    assert "* Left out: such: it is not installed" in text
+    assert "| ratio | 50.0 | at least 45 | yes |" in text
+    assert "| memory | 200 | at most 160 | **no** |" in text
+
+
+def test_pages_are_filled_again_and_again() -> None:
+    page = "before\n<!-- results some -->\n<!-- end of results -->\nafter\n"
+    filled = pages.fill(page, {"some": (REPORT, HEAD)})
+    assert "A note." in filled
+    assert "load average" in filled
+    assert pages.fill(filled, {"some": (REPORT, HEAD)}) == filled
+    assert pages.fill(page, {}) == page
+
+
+@pytest.mark.parametrize("part", program.PARTS)
+def test_parts_say_what_they_are_and_run(part: str) -> None:
+    module = importlib.import_module(f"benchmarks.{part}")
+    assert module.__doc__
+    assert callable(module.run)
+
+
+def test_documents_have_a_place_for_every_part() -> None:
+    page = (pages.ROOT / "docs" / "performance.md").read_text()
+    assert [part for part in program.PARTS if f"<!-- results {part} -->" not in page] == []
+
+
+def test_clicks_are_drawn_by_their_machine() -> None:
+    drawn = clicks.make(2000)
+    assert np.array_equal(drawn.indices, clicks.make(2000).indices)
+    assert (np.diff(drawn.indices.astype(np.int64), axis=1) > 0).all()
+    assert drawn.indices.max() < clicks.FEATURES
+    assert 0.25 < drawn.labels.mean() < 0.4
+    share = drawn.labels.mean(dtype=np.float64)
+    assert drawn.least_log_loss < -(share * math.log(share) + (1 - share) * math.log(1 - share))
+
+
+@pytest.mark.parametrize("tool", [training.OPENFM, training.TOOLS[-1]], ids=["openfm", "numpy-scipy"])
+def test_peers_train_and_score(tool: training.Tool, problem: Problem, tmp_path: Path) -> None:
+    folder = process.write_data(tmp_path / "tiny", problem.train, problem.test)
+    with process.running(tool.peer) as peer:
+        peer.load(folder, training.settings_of(tool, problem.k, 0.03))
+        losses = []
+        for epochs in (1, 30):
+            peer.load(folder, training.settings_of(tool, problem.k, 0.03))
+            for _ in range(epochs):
+                cpu, wall = peer.epoch()
+            losses.append(peer.test())
+    assert min(cpu, wall) > 0
+    assert losses[1] < losses[0] < 0.75
+    assert peer.peak > 2**20
+    assert peer.versions
+
+
+def test_a_peer_that_fails_says_where(tmp_path: Path) -> None:
+    with process.running("numpy-scipy") as peer, pytest.raises(process.PeerError, match=r"numpy-scipy.*log"):
+        peer.load(tmp_path / "missing", {})
+
+
+def test_a_peer_that_is_not_installed_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "FOLDER", tmp_path)
+    with pytest.raises(process.PeerError, match="has not been made"), process.running("myfm"):
+        pass
+    (tmp_path / "myfm").mkdir()
+    (tmp_path / "myfm" / "left-out").write_text("pip could not install it: no wheel")
+    assert environments.python_of("myfm") == (None, "pip could not install it: no wheel")
+
+
+def test_every_tool_has_its_driver() -> None:
+    folder = Path(environments.__file__).parent
+    missing = [
+        tool.peer for tool in training.TOOLS if not (folder / f"{tool.peer.replace('-', '_')}_driver.py").exists()
+    ]
+    assert missing == []
+
+
+def test_libsvm_lines_are_the_rows(problem: Problem, tmp_path: Path) -> None:
+    folder = process.write_data(tmp_path / "tiny", problem.train, problem.test)
+    lines = (folder / "train.libsvm").read_text().splitlines()
+    assert len(lines) == problem.train.rows
+    label, *pairs = lines[7].split()
+    row = problem.train.X[[7]]
+    assert float(label) == problem.train.y[7]
+    assert [(int(i), np.float32(v)) for i, v in (pair.split(":") for pair in pairs)] == list(
+        zip(row.indices, row.data, strict=True)
+    )
+
+
+def test_programs_are_measured_from_start_to_exit() -> None:
+    usage = processes.measured([program.sys.executable, "-c", "x = bytearray(40 << 20)"])
+    assert 40 << 20 < usage.peak < 80 << 20
+    assert usage.cpu > 0
+    with pytest.raises(RuntimeError, match="ended with 3"):
+        processes.measured([program.sys.executable, "-c", "raise SystemExit(3)"])
+
+
+def test_scaling_runs() -> None:
+    report = scaling.run(Options(rounds=1, quick=True))
+    assert len(report.tables[0].rows) == len(scaling.AXES) * scaling.QUICK_VALUES
+
+
+def test_thread_counts_double() -> None:
+    assert list(threads.thread_counts(1)) == [1]
+    assert list(threads.thread_counts(6)) == [1, 2, 4, 6]
+
+
+def test_plots_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (plot,) = plots.draw({"threads": REPORT}, tmp_path)
+    assert plot.read_text().startswith("<?xml")
