@@ -52,7 +52,6 @@ lint: $(VENV)/tools.stamp ## ruff and mypy
 	$(BIN)/mypy
 
 bench: $(VENV)/tools.stamp mxnet ## speed and memory beside other programs, half an hour (BENCH=--quick: some minutes)
-	$(BIN)/python -m pip install --quiet --group bench
 	@$(MAKE) --no-print-directory $(SDK)/v2/stamp || echo "NOTE: the SageMaker SDK v2 is left out" >&2
 	$(BIN)/python -m benchmarks.peers.environments $(PEERS_PYTHON)
 	$(BIN)/python -m benchmarks $(BENCH)

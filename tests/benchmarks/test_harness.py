@@ -176,6 +176,5 @@ def test_thread_counts_double() -> None:
 
 
 def test_plots_are_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     (plot,) = plots.draw({"threads": REPORT}, tmp_path)
     assert plot.read_text().startswith("<?xml")
