@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from openfm.artifact.meta import meta_json
 from openfm.artifact.model_file import ModelFile, write_model_file
 from openfm.artifact.names import MODEL_NAME
 from openfm.artifact.ndarray_file import StoredArray
+from openfm.artifact.replacing import replacing
 from openfm.artifact.symbol import BIAS, FACTORS, LINEAR, symbol_json
 from openfm.errors import PlatformError
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from openfm.artifact.model import Model
 
 __all__ = ["save_model"]
-
-_MODE = 0o644  # whoever serves the model need not be who trained it
 
 
 def save_model(model: Model, path: str | os.PathLike[str]) -> Path:
@@ -50,7 +47,7 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> Path:
         target = target / MODEL_NAME
     content = _content(model)
     try:
-        with _replacing(target) as destination:
+        with replacing(target) as destination:
             if target.name.endswith(".tar.gz"):
                 with tempfile.TemporaryFile(dir=target.parent) as model_file:
                     write_model_file(model_file, content)
@@ -79,20 +76,3 @@ def _content(model: Model) -> ModelFile:
         },
         extras=model.extras,
     )
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[IO[bytes]]:
-    """A file to write, which takes ``target``'s place when all went well and else is gone."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w+b") as destination:
-            yield destination
-            destination.flush()
-            os.fchmod(destination.fileno(), _MODE)
-            os.fsync(destination.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

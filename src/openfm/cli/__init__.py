@@ -16,6 +16,7 @@ VERBS = (
     "topk",
     "thresholds",
     "convert",
+    "export",
     "inspect",
     "metadata",
     "compare",
