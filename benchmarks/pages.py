@@ -42,7 +42,8 @@ def fill(text: str, found: Results) -> str:
         if name not in found:
             return place[0]
         report, head = found[name]
-        return f"{begin}\n{_measured_how(report, head)}\n\n{results.markdown(report).strip()}\n\n{end}"
+        plot = f"![{head['about']}](performance/{name}.svg)\n\n" if name in plots.DRAWN else ""
+        return f"{begin}\n{_measured_how(report, head)}\n\n{plot}{results.markdown(report).strip()}\n\n{end}"
 
     return _PLACE.sub(content, text)
 

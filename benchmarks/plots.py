@@ -8,7 +8,10 @@ from typing import Any
 
 from benchmarks.frame import Report, Spread
 
-__all__ = ["draw"]
+__all__ = ["DRAWN", "draw"]
+
+DRAWN = ("training", "scaling", "threads")
+"""The parts that have a plot, a file of their name."""
 
 Lines = Mapping[str, Sequence[tuple[float, float]]]
 
@@ -32,16 +35,14 @@ def draw(reports: Mapping[str, Report], folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    if "training" in reports:
-        written.append(_speeds(pyplot, reports["training"], folder / "training.svg"))
-    if "scaling" in reports:
-        written.append(_curves(pyplot, reports["scaling"].series, folder / "scaling.svg"))
-    if "threads" in reports:
-        written.append(_curves(pyplot, reports["threads"].series, folder / "threads.svg"))
+    for name in DRAWN:
+        if name in reports:
+            drawn = _speeds(pyplot, reports[name]) if name == "training" else _curves(pyplot, reports[name].series)
+            written.append(_saved(pyplot, drawn, folder / f"{name}.svg"))
     return written
 
 
-def _speeds(pyplot: Any, report: Report, path: Path) -> Path:
+def _speeds(pyplot: Any, report: Report) -> Any:
     """Rows per second of each tool, a panel for each problem."""
     tables = [table for table in report.tables if table.title.startswith("An epoch of ")]
     figure, panels = pyplot.subplots(len(tables), 1, figsize=(8, 2.6 * len(tables)), squeeze=False)
@@ -56,10 +57,10 @@ def _speeds(pyplot: Any, report: Report, path: Path) -> Path:
         panel.set_title(table.title.removeprefix("An epoch of "), fontsize=10)
         panel.tick_params(labelsize=8)
     panels[-1, 0].set_xlabel("thousand rows per second of CPU time (logarithmic)")
-    return _saved(pyplot, figure, path)
+    return figure
 
 
-def _curves(pyplot: Any, series: Mapping[str, Lines], path: Path) -> Path:
+def _curves(pyplot: Any, series: Mapping[str, Lines]) -> Any:
     figure, panels = pyplot.subplots(1, len(series), figsize=(max(4.5, 3.2 * len(series)), 3.2), squeeze=False)
     for panel, (name, lines) in zip(panels[0], series.items(), strict=True):
         x_label, y_label, logarithmic = _AXES[name]
@@ -73,7 +74,7 @@ def _curves(pyplot: Any, series: Mapping[str, Lines], path: Path) -> Path:
         panel.set_xlabel(x_label)
         panel.set_ylabel(y_label)
         panel.grid(alpha=0.3)
-    return _saved(pyplot, figure, path)
+    return figure
 
 
 def _saved(pyplot: Any, figure: Any, path: Path) -> Path:

@@ -35,6 +35,7 @@ REPORT = Report(
     {"threads": {"MNIST": [(1, 1.0), (2, 1.9)]}},
 )
 HEAD = {
+    "about": "Something measured.",
     "command": "python -m benchmarks",
     "rounds": 5,
     "seconds": 3,
