@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CHANNELS", "CONTENT_TYPES", "MODEL", "TEST", "TRAIN", "VALIDATION", "ChannelDeclaration"]
+from openfm.contract.content_types import CONTENT_TYPES
 
-CONTENT_TYPES = (
-    "application/x-recordio-protobuf",
-    "application/octet-stream",
-    "binary/octet-stream",
-)
-"""Content types of records; the last two, which S3 gives to unlabelled bytes, say nothing else."""
+__all__ = ["CHANNELS", "MODEL", "TEST", "TRAIN", "VALIDATION", "ChannelDeclaration"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from openfm.contract.channel_table import CHANNELS, CONTENT_TYPES, MODEL
+from openfm.contract.channel_table import CHANNELS, MODEL
+from openfm.contract.content_types import ContentType
 from openfm.errors import ChannelError, CustomerError
 
 __all__ = [
@@ -78,7 +79,7 @@ class InputDataConfig(BaseModel):
             if declaration is None:
                 continue
             if declaration is not MODEL:  # a model tells by itself what it is
-                _check_content_type(name, channel.content_type)
+                ContentType.parse(channel.content_type, name)
             _check_input_mode(name, channel.input_mode, declaration.input_modes)
         return config
 
@@ -86,6 +87,11 @@ class InputDataConfig(BaseModel):
     def pipe_channels(self) -> frozenset[str]:
         """Names of the channels in Pipe mode."""
         return frozenset(name for name, channel in self.channels.items() if channel.is_pipe)
+
+    def content_type(self, channel: str) -> ContentType:
+        """What the files of a channel hold: records, where nothing is said of it."""
+        config = self.channels.get(channel)
+        return ContentType() if config is None else ContentType.parse(config.content_type, channel)
 
     def remarks(self) -> list[str]:
         """One sentence for the log on each channel that is not read."""
@@ -190,16 +196,6 @@ def _validated(model: type[_Model], content: dict[str, Any], path: Path) -> _Mod
         raise ChannelError(
             f"{path} has the wrong kind of value at {place}: {first['msg']}. Correct the file."
         ) from error
-
-
-def _check_content_type(channel: str, content_type: str | None) -> None:
-    media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type and media_type not in CONTENT_TYPES:
-        raise ChannelError(
-            f"Unable to read data channel '{channel}'. Requested content-type is "
-            f"'{content_type}'. Please verify the data matches the requested content-type. "
-            f"The algorithm reads '{CONTENT_TYPES[0]}'."
-        )
 
 
 def _check_input_mode(channel: str, mode: str | None, modes: Sequence[str]) -> None:

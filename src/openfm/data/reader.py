@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from openfm.data.channel import Channel
-from openfm.data.files import ByteStream
+from openfm.data.files import ByteStream, open_file
+from openfm.data.formats.channel import FormatReader
+from openfm.data.formats.format import ReadOptions
+from openfm.data.formats.recordio import RECORDIO
+from openfm.data.formats.registry import FORMATS
 from openfm.data.pipes import PipeStream, ReadingStoppedError
 from openfm.data.records import BLOCK_BYTES, RecordBlock, RecordReader
+from openfm.errors import ChannelError
 
 __all__ = ["ChannelReader", "ReadingStoppedError"]
 
@@ -25,8 +31,13 @@ class ChannelReader:
         channel: what to read.
         feature_dim: the number of columns.
         stopping: whether a stop is requested; asked all the time, also while a FIFO is silent. By default never.
+        format: the name of its files' format.
+        index_base: libsvm: the number of the first feature, 0 or 1.
         pipe_timeout: seconds to wait for a FIFO, and for each next byte of it, before that is an error. By default any.
         block_bytes: how much is read and decoded at a time.
+
+    Raises:
+        ChannelError: files of this format cannot be read from a FIFO.
     """
 
     def __init__(
@@ -34,12 +45,22 @@ class ChannelReader:
         channel: Channel,
         *,
         feature_dim: int,
+        format: str = RECORDIO.name,
+        index_base: int | None = None,
         stopping: Callable[[], bool] = lambda: False,
         pipe_timeout: float = math.inf,
         block_bytes: int = BLOCK_BYTES,
     ) -> None:
         self.channel = channel
         self._feature_dim = feature_dim
+        self._format = FORMATS[format]
+        if channel.is_pipe and not self._format.streams:
+            raise ChannelError(
+                f"Channel '{channel.name}' is in Pipe mode, but {format} cannot be read from a FIFO. Set its input "
+                "mode to File or FastFile."
+            )
+        # The container's own convention for rows of columns: no header, and the label first.
+        self._options = ReadOptions(feature_dim=feature_dim, index_base=index_base, target=0, header=False)
         self._stopping = stopping
         self._pipe_timeout = pipe_timeout
         self._block_bytes = block_bytes
@@ -64,23 +85,34 @@ class ChannelReader:
             ChannelError: a file cannot be read.
             PlatformError: a FIFO was silent for too long.
         """
-        with closing(iter(self._next_pass())) as blocks:
+        with closing(self._next_pass()) as blocks:
             for block in blocks:
                 if self._stopping():
                     raise ReadingStoppedError
                 yield block
 
-    def _next_pass(self) -> RecordReader:
-        files, open_stream = self.channel.files, None
+    def _next_pass(self) -> Generator[RecordBlock, None, None]:
+        files = self.channel.files
+        open_stream: Callable[[Path], ByteStream] = partial(open_file, channel=self.channel.name)
         if self.channel.is_pipe:
             files, open_stream = (self.channel.pipe(self._passes),), self._open_pipe
         self._passes += 1
-        return RecordReader(
-            files,
-            channel=self.channel.name,
-            feature_dim=self._feature_dim,
-            block_bytes=self._block_bytes,
-            open_stream=open_stream,
+        if self._format is not RECORDIO:
+            return FormatReader(
+                files,
+                channel=self.channel.name,
+                format=self._format,
+                options=self._options,
+                open_stream=open_stream,
+            ).read()
+        return iter(
+            RecordReader(
+                files,
+                channel=self.channel.name,
+                feature_dim=self._feature_dim,
+                block_bytes=self._block_bytes,
+                open_stream=open_stream,
+            )
         )
 
     def _open_pipe(self, path: Path) -> ByteStream:

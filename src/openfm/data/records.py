@@ -32,6 +32,7 @@ import numpy.typing as npt
 from openfm.data.faults import Fault, channel_error, data_error
 from openfm.data.files import GZIP_MAGIC, ByteStream, open_file
 from openfm.data.identities import RecordIdentities
+from openfm.data.places import Place
 from openfm.data.recordio import is_recordio
 from openfm.data.writing import write_records
 from openfm.errors import ChannelError
@@ -71,12 +72,14 @@ class RecordBlock:
         labels: float32, shape (rows,), finite; None where the records have none or they were ignored.
         dense_records: how many of the records were dense.
         identities: the records' uid and metadata, where they were asked for and any record has one.
+        end: where the next record lies, of a block that was read from a channel's files.
     """
 
     rows: SparseRows
     labels: npt.NDArray[np.float32] | None
     dense_records: int
     identities: RecordIdentities | None = None
+    end: Place | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

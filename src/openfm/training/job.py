@@ -101,7 +101,7 @@ class _Job:
         self._hyperparameters = Hyperparameters.parse(
             read_hyperparameters(paths.hyperparameters), strict=self._environment.strict
         )
-        inputs = InputDataConfig.read(paths.input_data_config)
+        self._inputs = inputs = InputDataConfig.read(paths.input_data_config)
         self._log = JobLog(resources.current_host, level=self._hyperparameters.log_level)
         self._log.configuration(self._hyperparameters, paths.hyperparameters)
         for remark in self._hyperparameters.remarks() + inputs.remarks():
@@ -141,9 +141,12 @@ class _Job:
         self._log.metrics(timings, start=self._begin, end=time.time())
 
     def _reader(self, channel: Channel) -> ChannelReader:
+        content_type = self._inputs.content_type(channel.name)
         return ChannelReader(
             channel,
             feature_dim=self._hyperparameters.feature_dim,
+            format=content_type.format,
+            index_base=content_type.index_base,
             stopping=lambda: self._stop.requested,
             pipe_timeout=self._environment.pipe_timeout,
         )

@@ -104,12 +104,48 @@ def test_sparing_channels_are_fine(path: Path, channel: object) -> None:
 @pytest.mark.parametrize("name", ["train", "training", "test", "validation"])
 def test_other_content_types_are_refused_in_amazons_words(path: Path, name: str) -> None:
     with pytest.raises(ChannelError) as caught:
-        channels(path, **{name: {"ContentType": "text/csv; label_size=1"}})
+        channels(path, **{name: {"ContentType": "application/json; charset=utf-8"}})
     assert caught.value.message == (
-        f"Unable to read data channel '{name}'. Requested content-type is 'text/csv; "
-        f"label_size=1'. Please verify the data matches the requested content-type. The algorithm "
-        f"reads 'application/x-recordio-protobuf'."
+        f"Unable to read data channel '{name}'. Requested content-type is 'application/json; charset=utf-8'. Please "
+        "verify the data matches the requested content-type. The algorithm reads 'application/x-recordio-protobuf', "
+        "and also 'text/csv', 'text/libsvm; index-base=0', 'text/libsvm; index-base=1' and 'application/x-parquet'."
     )
+
+
+@pytest.mark.parametrize(
+    ("stated", "format", "index_base"),
+    [
+        (None, "recordio", None),
+        ("binary/octet-stream", "recordio", None),
+        ("text/csv", "csv", None),
+        ("Text/CSV;label_size=1;charset=UTF-8", "csv", None),
+        ("text/libsvm; index-base=0", "libsvm", 0),
+        ('text/libsvm;Index-Base="1"', "libsvm", 1),
+        ("application/x-parquet", "parquet", None),
+    ],
+)
+def test_content_types_say_how_to_read(path: Path, stated: str | None, format: str, index_base: int | None) -> None:
+    content_type = channels(path, train={"ContentType": stated}).content_type("train")
+
+    assert (content_type.format, content_type.index_base) == (format, index_base)
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ("text/csv;label_size=0", "every row needs one label, in the first column. Write text/csv;label_size=1"),
+        ("text/csv; header=present", "has the parameter 'header=present', which is not known. Leave it out"),
+        (
+            "text/libsvm",
+            "text/libsvm without an index base.*Write 'text/libsvm; index-base=0' or 'text/libsvm; index-base=1'",
+        ),
+        ("text/libsvm; index-base=2", "text/libsvm with index-base=2: such files count"),
+        ("application/x-parquet; target=y", "has the parameter 'target=y', which is not known"),
+    ],
+)
+def test_parameters_of_content_types_are_checked(path: Path, stated: str, message: str) -> None:
+    with pytest.raises(ChannelError, match=message):
+        channels(path, test={"ContentType": stated})
 
 
 def test_channels_in_pipe_mode(path: Path) -> None:

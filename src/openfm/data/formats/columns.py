@@ -32,11 +32,11 @@ def column_names(feature_dim: int, target: str | None) -> list[str]:
     return ([] if target is None else [target]) + [f"f{i}" for i in range(feature_dim)]
 
 
-def target_number(target: str | None, names: Sequence[str] | None, source: Source) -> int | None:
+def target_number(target: str | int | None, names: Sequence[str] | None, source: Source) -> int | None:
     """The target's column, from 0; None where there is no target.
 
     Args:
-        target: its name, or its number from 0 where columns have no names.
+        target: its name, or its number from 0, also as text where columns have no names.
         names: of the columns; None if they have none.
         source: for the error.
 
@@ -45,6 +45,10 @@ def target_number(target: str | None, names: Sequence[str] | None, source: Sourc
     """
     if target is None:
         return None
+    if isinstance(target, int):
+        if names is not None and not 0 <= target < len(names):
+            raise source.error(f"{source.name} has {len(names)} columns, numbered from 0: none is the target {target}.")
+        return target
     if names is None:
         if not (target.isascii() and target.isdigit()):
             raise source.error(

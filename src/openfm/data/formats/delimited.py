@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from functools import partial
 from typing import BinaryIO
@@ -24,7 +24,7 @@ from openfm.native import _core
 __all__ = ["CSV", "TSV"]
 
 
-def _read(source: Source, options: ReadOptions, *, delimiter: str) -> Iterator[RecordBlock]:
+def _read(source: Source, options: ReadOptions, *, delimiter: str) -> Generator[RecordBlock, None, None]:
     with closing(TextReader(source)) as reader:
         names = reader.header(delimiter) if options.header else None
         label = target_number(options.target, names, source)

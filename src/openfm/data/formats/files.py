@@ -44,8 +44,8 @@ def read_data(
             tells.
         feature_dim: the number of features; by default the data tell.
         index_base: libsvm: the number of the first feature, 0 or 1. It must be given.
-        target: the label's column: its name in Parquet, and in CSV and TSV with a header; its number, from 0, in others
-            and in npy. By default there are no labels.
+        target: the label's column: its name, or its number from 0. By default there are no labels, but those of
+            recordio, libsvm and npz.
         header: CSV and TSV: whether the first line names the columns.
 
     Returns:
@@ -147,7 +147,7 @@ def _options(feature_dim: int | None, index_base: int | None, target: str | int 
     return ReadOptions(
         feature_dim=feature_dim,
         index_base=index_base,
-        target=None if target is None else str(target),
+        target=target,
         header=header,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -20,14 +20,14 @@ class ReadOptions:
         feature_dim: the number of features; None lets the data tell, which libsvm and records without a shape do block
             by block (see :func:`openfm.data.formats.measure`).
         index_base: libsvm: the number of the first feature, 0 or 1.
-        target: formats with columns: the label's column, by name where columns have names and otherwise by number,
-            from 0. None: there are no labels.
+        target: formats with columns: the label's column: its name, or its number from 0, also as text where columns
+            have no names. None: there are no labels.
         header: CSV and TSV: whether the first line names the columns.
     """
 
     feature_dim: int | None = None
     index_base: int | None = None
-    target: str | None = None
+    target: str | int | None = None
     header: bool = True
 
 
@@ -65,5 +65,5 @@ class Format:
     streams: bool
     named_columns: bool = False
     width_varies: bool = False
-    read: Callable[[Source, ReadOptions], Iterator[RecordBlock]]
+    read: Callable[[Source, ReadOptions], Generator[RecordBlock, None, None]]
     write: Callable[[BinaryIO, Iterable[RecordBlock], WriteOptions], None]

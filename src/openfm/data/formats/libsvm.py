@@ -6,7 +6,7 @@ Whether the first feature is number 0 or 1 differs from file to file and cannot 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import BinaryIO
 
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
@@ -20,7 +20,7 @@ from openfm.native import _core
 __all__ = ["LIBSVM"]
 
 
-def _read(source: Source, options: ReadOptions) -> Iterator[RecordBlock]:
+def _read(source: Source, options: ReadOptions) -> Generator[RecordBlock, None, None]:
     base = _index_base(options.index_base)
 
     def parse(data: memoryview, final: bool) -> _core.ParsedRows:

@@ -5,7 +5,7 @@ The labels may be one of its columns; in files that are written they are the fir
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import BinaryIO
 
 import numpy as np
@@ -19,7 +19,7 @@ from openfm.data.records import RecordBlock
 __all__ = ["NPY"]
 
 
-def _read(source: Source, options: ReadOptions) -> Iterator[RecordBlock]:
+def _read(source: Source, options: ReadOptions) -> Generator[RecordBlock, None, None]:
     assert source.path is not None  # the format does not stream
     try:
         array = np.load(source.path, mmap_mode="r", allow_pickle=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -27,7 +27,7 @@ __all__ = ["NPZ"]
 _ROWS_OF_A_BLOCK = 65536
 
 
-def _read(source: Source, options: ReadOptions) -> Iterator[RecordBlock]:
+def _read(source: Source, options: ReadOptions) -> Generator[RecordBlock, None, None]:
     assert source.path is not None  # the format does not stream
     try:
         with np.load(source.path, allow_pickle=False) as members:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import BinaryIO
 
 from openfm.data.formats.arrow import ROWS_OF_A_BATCH, import_pyarrow, read_batches, record_batch
@@ -13,7 +13,7 @@ from openfm.data.records import RecordBlock
 __all__ = ["PARQUET"]
 
 
-def _read(source: Source, options: ReadOptions) -> Iterator[RecordBlock]:
+def _read(source: Source, options: ReadOptions) -> Generator[RecordBlock, None, None]:
     pyarrow = import_pyarrow()
     from pyarrow.parquet import ParquetFile
 

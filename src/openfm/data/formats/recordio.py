@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from typing import BinaryIO
 
@@ -18,7 +18,7 @@ from openfm.native import _core
 __all__ = ["RECORDIO"]
 
 
-def _read(source: Source, options: ReadOptions) -> Iterator[RecordBlock]:
+def _read(source: Source, options: ReadOptions) -> Generator[RecordBlock, None, None]:
     buffer = bytearray(BLOCK_BYTES)
     filled = record = offset = 0
     final = False

@@ -43,7 +43,7 @@ _OF_FIELDS = {
 
 _OF_ROWS = {
     "columns": "Line {line} of {source} has {found} columns, where {expected} are needed. Give every row "
-    "the same columns.",
+    "the same columns, as many as feature_dim says and the label.",
     "no_label_column": "Line {line} of {source} has {found} columns: there is none to be the target column "
     "{expected}, counted from 1. Name another one.",
     "no_label": "Line {line} of {source} starts with '{value}', where its label is needed. Write the label first.",

@@ -103,7 +103,7 @@ def test_csv_without_a_header_has_it_by_number(file: Path) -> None:
         ("a,b\n1,\n", {}, "Line 2, column 2 ('b') of '{}' is empty"),
         ("a,b\n1,NaN\n", {}, "Line 2, column 2 ('b') of '{}' holds 'NaN': a missing value"),
         ("a,b\n1,-inf\n", {}, "Line 2, column 2 ('b') of '{}' holds '-inf', which is infinite as float32"),
-        ("a,b\n1,2\n3\n", {}, "Line 3 of '{}' has 1 columns, where 2 are needed"),
+        ("a,b\n1,2\n3\n", {}, "Line 3 of '{}' has 1 columns, where 2 are needed. Give every row the same columns"),
         ('a,b\n1,"2\n', {}, "Line 2, column 2 ('b') of '{}' starts with a quote that is not closed"),
         ('a,b\n"1"2,3\n', {}, "Line 2, column 1 ('a') of '{}' starts with a quote that is not closed"),
         ("a,b\n1,2\n", {"target": "c"}, "'{}' has no column 'c' to be the target. It has 'a', 'b'."),
