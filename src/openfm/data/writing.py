@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["encode_matrix", "write_records"]
 
-_Encoder = Callable[[Any, npt.NDArray[Any] | None], bytes]
+_Encode = Callable[[int, int], memoryview]
+"""Framed records of the rows from one to another."""
 
 _SAFE_VALUES = 2**25
 """So many values fit into a record, whatever they are: each takes at most ten bytes, and its key five."""
 
-_BLOCK_VALUES = 2**21
-"""About how many values are encoded at a time, to bound memory."""
+_BLOCK_VALUES = 2**17
+"""About how many values are encoded at a time: their records stay in the processor's caches until they are written."""
 
 
 def write_records(
@@ -67,7 +68,7 @@ def write_records(
     return int(rows.shape[0])
 
 
-def encode_matrix(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) -> Iterator[bytes]:
+def encode_matrix(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) -> Iterator[memoryview]:
     """Framed records in blocks, each tensor in the type of its array.
 
     Args:
@@ -78,19 +79,20 @@ def encode_matrix(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) ->
     Raises:
         DataError: a row is too long for a record; raised before there is any block.
     """
-    encode = _encode_dense if dense else _encode_sparse
-    _check_lengths(rows, labels, encode)
-    return _blocks(rows, labels, encode)
-
-
-def _check_lengths(rows: Any, labels: npt.NDArray[Any] | None, encode: _Encoder) -> None:
-    """Encodes those rows that may be too long: their values and keys decide how long they become."""
+    encode = _encoder(rows, None if labels is None else np.ascontiguousarray(labels), dense=dense)
+    stored = _is_sparse(rows) and not dense
     count, width = rows.shape
-    stored = encode is _encode_sparse and _is_sparse(rows)
-    values = np.diff(rows.indptr) if stored else np.broadcast_to(width, count)
-    for row in np.flatnonzero(values > _SAFE_VALUES):
+    _check_lengths(np.diff(rows.indptr) if stored else np.broadcast_to(width, count), encode)
+    per_row = rows.nnz // max(count, 1) if stored else width
+    step = max(1, _BLOCK_VALUES // max(per_row, 1))
+    return (encode(start, min(start + step, count)) for start in range(0, count, step))
+
+
+def _check_lengths(values: npt.NDArray[np.integer], encode: _Encode) -> None:
+    """Encodes those rows that may be too long: their values and keys decide how long they become."""
+    for row in np.flatnonzero(values > _SAFE_VALUES).tolist():
         try:
-            encode(rows[row : row + 1], None if labels is None else labels[row : row + 1])
+            encode(row, row + 1)
         except ValueError as error:
             raise DataError(
                 f"Row {row} of X has {values[row]} values, too many for a record: {error}. "
@@ -98,39 +100,28 @@ def _check_lengths(rows: Any, labels: npt.NDArray[Any] | None, encode: _Encoder)
             ) from error
 
 
-def _blocks(rows: Any, labels: npt.NDArray[Any] | None, encode: _Encoder) -> Iterator[bytes]:
-    count, width = rows.shape
-    dense = encode is _encode_dense
+def _encoder(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) -> _Encode:
+    def part_of_labels(start: int, stop: int) -> npt.NDArray[Any] | None:
+        return None if labels is None else labels[start:stop]
+
+    def dense_records(start: int, stop: int) -> memoryview:
+        part = rows[start:stop]
+        array = part.toarray() if _is_sparse(part) else part
+        return _core.encode_dense(np.ascontiguousarray(array), part_of_labels(start, stop)).data
+
     if dense:
-        per_row = width
-    elif _is_sparse(rows):
-        per_row = rows.nnz // max(count, 1)
-    else:
-        per_row = width
-    step = max(1, _BLOCK_VALUES // max(per_row, 1))
-    for start in range(0, count, step):
-        part = slice(start, start + step)
-        yield encode(rows[part], None if labels is None else labels[part])
+        return dense_records
 
-
-def _encode_dense(rows: Any, labels: npt.NDArray[Any] | None) -> bytes:
-    array = rows.toarray() if _is_sparse(rows) else rows
-    return _core.encode_dense(np.ascontiguousarray(array), _contiguous(labels))
-
-
-def _encode_sparse(rows: Any, labels: npt.NDArray[Any] | None) -> bytes:
     csr = rows if _is_sparse(rows) else _to_csr(rows)
-    return _core.encode_sparse(
-        np.ascontiguousarray(csr.indptr, dtype=np.int64),
-        np.ascontiguousarray(csr.indices, dtype=np.int32),
-        np.ascontiguousarray(csr.data),
-        _contiguous(labels),
-        csr.shape[1],
-    )
+    indptr = np.ascontiguousarray(csr.indptr, dtype=np.int64)
+    indices = np.ascontiguousarray(csr.indices, dtype=np.int32)
+    values = np.ascontiguousarray(csr.data)
 
+    def sparse_records(start: int, stop: int) -> memoryview:
+        part = indptr[start : stop + 1]
+        return _core.encode_sparse(part, indices, values, part_of_labels(start, stop), csr.shape[1]).data
 
-def _contiguous(labels: npt.NDArray[Any] | None) -> npt.NDArray[Any] | None:
-    return None if labels is None else np.ascontiguousarray(labels)
+    return sparse_records
 
 
 def _to_csr(array: npt.NDArray[Any]) -> csr_matrix:

@@ -51,14 +51,14 @@ def decode_records(
     layout that writers give, for which there is a straight way; neither that nor the instruction set changes a byte.
     """
 
-def encode_dense(values: npt.NDArray[Any], labels: npt.NDArray[Any] | None) -> bytes: ...
+def encode_dense(values: npt.NDArray[Any], labels: npt.NDArray[Any] | None) -> npt.NDArray[np.uint8]: ...
 def encode_sparse(
     indptr: npt.NDArray[np.int64],
     indices: npt.NDArray[np.int32],
     values: npt.NDArray[Any],
     labels: npt.NDArray[Any] | None,
     feature_dim: int,
-) -> bytes: ...
+) -> npt.NDArray[np.uint8]: ...
 def encode_scores(
     scores: npt.NDArray[np.float32],
     predicted_labels: npt.NDArray[np.float32] | None,

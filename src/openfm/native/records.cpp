@@ -98,14 +98,24 @@ std::optional<Numbers> label_numbers(const std::optional<AnyVector>& labels, std
     return numbers(*labels);
 }
 
-nb::bytes encode_dense(const AnyMatrix& values, const std::optional<AnyVector>& labels) {
+// The bytes as an array, which spares a copy.
+nb::object encode_to_numpy(const Rows& rows) {
+    Column<std::uint8_t> out;
+    {
+        const nb::gil_scoped_release release;
+        encode_rows(rows, out);
+    }
+    return to_numpy(out);
+}
+
+nb::object encode_dense(const AnyMatrix& values, const std::optional<AnyVector>& labels) {
     const std::optional<Numbers> own_labels = label_numbers(labels, values.shape(0));
     Rows rows;
     rows.count = values.shape(0);
     rows.width = values.shape(1);
     rows.values = numbers(values);
     rows.labels = own_labels ? &*own_labels : nullptr;
-    return encode_to_bytes<std::uint8_t>([&](Column<std::uint8_t>& out) { encode_rows(rows, out); });
+    return encode_to_numpy(rows);
 }
 
 void check_sparse(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices, std::size_t values) {
@@ -119,7 +129,7 @@ void check_sparse(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>
     }
 }
 
-nb::bytes encode_sparse(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices, const AnyVector& values,
+nb::object encode_sparse(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices, const AnyVector& values,
                         const std::optional<AnyVector>& labels, std::int64_t feature_dim) {
     check_sparse(indptr, indices, values.shape(0));
     if (feature_dim < 0) throw std::invalid_argument("feature_dim must not be negative");
@@ -131,7 +141,7 @@ nb::bytes encode_sparse(const Vector<std::int64_t>& indptr, const Vector<std::in
     rows.indptr = indptr.data();
     rows.indices = indices.data();
     rows.labels = own_labels ? &*own_labels : nullptr;
-    return encode_to_bytes<std::uint8_t>([&](Column<std::uint8_t>& out) { encode_rows(rows, out); });
+    return encode_to_numpy(rows);
 }
 
 void check_identities(const Vector<std::int64_t>& offsets, const Vector<std::uint8_t>& fields, std::size_t records) {

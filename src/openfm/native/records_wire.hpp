@@ -165,15 +165,41 @@ inline std::uint64_t next_varint(const std::uint8_t*& p, const std::uint8_t* end
 }
 
 inline std::size_t varint_size(std::uint64_t value) {
-    std::size_t size = 1;
-    for (; value >= 0x80; value >>= 7) ++size;
-    return size;
+    const auto highest_bit = static_cast<unsigned>(63 - __builtin_clzll(value | 1));
+    return highest_bit / 7 + 1;
 }
 
 inline std::uint8_t* write_varint(std::uint8_t* out, std::uint64_t value) {
     for (; value >= 0x80; value >>= 7) *out++ = static_cast<std::uint8_t>(value | 0x80);
     *out++ = static_cast<std::uint8_t>(value);
     return out;
+}
+
+// The same as sums of comparisons, which become vectors.
+inline std::size_t total_varint_size(const std::int32_t* values, std::size_t count) {
+    std::uint32_t more = 0;  // than one byte each
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto value = static_cast<std::uint32_t>(values[i]);
+        more += (value >> 7 != 0) + (value >> 14 != 0) + (value >> 21 != 0) + (value >> 28 != 0);
+    }
+    return count + more;
+}
+
+// Puts the lowest 56 bits of a word in the low 7 bits of its 8 bytes.
+inline std::uint64_t spread7(std::uint64_t word) {
+    word = (word & 0x0fffffffu) | (word & 0x00fffffff0000000u) << 4;
+    word = (word & 0x00003fff00003fffu) | (word & 0x0fffc0000fffc000u) << 2;
+    return (word & 0x007f007f007f007fu) | (word & 0x3f803f803f803f80u) << 1;
+}
+
+// As write_varint without a branch on the length. There must be room for 8 bytes.
+inline std::uint8_t* write_varint32(std::uint8_t* out, std::uint32_t value) {
+    const std::uint64_t parts = spread7(value);
+    const auto last = static_cast<unsigned>(63 - __builtin_clzll(parts | 1)) / 8;  // byte of the varint
+    const std::uint64_t continued = ((std::uint64_t{1} << 8 * last) - 1) & 0x8080808080808080u;
+    const std::uint64_t word = parts | continued;
+    std::memcpy(out, &word, sizeof word);
+    return out + last + 1;
 }
 
 // A length-delimited field: tag (one byte: all field numbers are below 16), length, payload.

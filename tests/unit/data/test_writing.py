@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from openfm.data.recordio import frame
 from openfm.data.records import decode_records, read_records, write_records
 from openfm.errors import DataError
 from openfm.fm.rows import MAX_FEATURE_DIM
+from openfm.native import _core
 
 X = np.array([[0, 1.5, 0], [0, 0, 0], [-2, 0, 3]], np.float32)
 Y = np.array([1, 0, 1], np.float32)
@@ -123,15 +125,14 @@ def test_long_rows_are_tried_first(rows, labels, monkeypatch):
     expected = written(rows, labels)
     monkeypatch.setattr(writing, "_SAFE_VALUES", 0)
     assert written(rows, labels) == expected
-    refuse = f"_encode_{'sparse' if sp.issparse(rows) else 'dense'}"
-    encode = getattr(writing, refuse)
+    encode = f"encode_{'sparse' if sp.issparse(rows) else 'dense'}"
 
-    def encode_one(part, labels):
-        if part.max() == 3:
+    def encode_others(first, *others):  # of row 2 both the largest value and the end in indptr are 3
+        if first.max() == 3:
             raise ValueError("a record is longer than it can be")
-        return encode(part, labels)
+        return getattr(_core, encode)(first, *others)
 
-    monkeypatch.setattr(writing, refuse, encode_one)
+    monkeypatch.setattr(writing, "_core", SimpleNamespace(**{encode: encode_others}))
     buffer = io.BytesIO()
     with pytest.raises(DataError, match=r"Row 2 of X has [23] values, too many for a record: a record is longer"):
         write_records(buffer, rows, labels)
