@@ -12,11 +12,13 @@ import click
 from openfm.artifact import Model, load_model
 from openfm.cli.failing import failing_in_one_sentence
 from openfm.cli.features import FeatureNames, feature_range
-from openfm.cli.rows import DATA, MODEL, read_rows
+from openfm.cli.rows import DATA, MODEL, RecordsFile, records_options
 from openfm.codecs.explanations import explanation_document
+from openfm.data.records import RecordBlock
 from openfm.fm.explain import Explanation
 from openfm.fm.model import PredictorType
 from openfm.fm.pairs import RankedPairs
+from openfm.fm.rows import SparseRows
 
 __all__ = ["explain"]
 
@@ -24,6 +26,7 @@ __all__ = ["explain"]
 @click.command()
 @click.argument("model", type=MODEL)
 @click.argument("data", type=DATA, required=False)
+@records_options("data")
 @click.option(
     "--rows",
     type=feature_range,
@@ -53,7 +56,7 @@ __all__ = ["explain"]
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def explain(
     model: Path,
-    data: str | None,
+    data: RecordsFile | None,
     rows: range,
     top: int,
     between: tuple[range, range] | None,
@@ -62,7 +65,8 @@ def explain(
 ) -> None:
     """Tell where scores come from: the exact contributions of the bias, of each feature and of each pair.
 
-    MODEL is a model.tar.gz, a model file or a folder with one of them, DATA a file of records; - is standard input.
+    MODEL is a model.tar.gz, a model file or a folder with one of them, DATA a file of records in any format
+    (see openfm convert); - is standard input.
     Contributions add up to the score, of a binary classifier to the score before the sigmoid. Without DATA, the pairs
     of features with the strongest interaction are printed.
 
@@ -83,18 +87,27 @@ def explain(
 
 
 def _explanations(
-    model: Model, data: str, numbers: range, top: int, names: FeatureNames, *, as_json: bool
+    model: Model, data: RecordsFile, numbers: range, top: int, names: FeatureNames, *, as_json: bool
 ) -> Iterator[str]:
-    records = read_rows(data, model.feature_dim)
-    chosen = records.slice(min(numbers.start, len(records)), min(numbers.stop, len(records)))
-    scores = model.predict(chosen).tolist()
-    for place, (number, score) in enumerate(zip(numbers, scores, strict=False)):
-        (explanation,) = model.explain(chosen.slice(place, place + 1), pairs=top)
+    for number, row in _numbered(data.blocks(model.feature_dim), numbers):
+        score = float(model.predict(row)[0])
+        (explanation,) = model.explain(row, pairs=top)
         if as_json:
             yield json.dumps({"record": number, "score": score, "explanation": _document(explanation, names)})
         else:
             classifies = model.predictor_type is PredictorType.BINARY_CLASSIFIER
             yield from _table(number, score, explanation, top, names, classifies=classifies)
+
+
+def _numbered(blocks: Iterator[RecordBlock], numbers: range) -> Iterator[tuple[int, SparseRows]]:
+    """The records of these numbers, one by one; what follows them is not read."""
+    first = 0
+    for block in blocks:
+        for number in range(max(first, numbers.start), min(first + len(block), numbers.stop)):
+            yield number, block.rows.slice(number - first, number - first + 1)
+        first += len(block)
+        if first >= numbers.stop:
+            return
 
 
 def _table(

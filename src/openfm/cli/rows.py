@@ -1,18 +1,27 @@
-"""What verbs that use a model take: the model, and a file of records."""
+"""What verbs that use a model take: the model, and a file of records in any format."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import numpy.typing as npt
 
-from openfm.data.records import RecordBlock, decode_records
+from openfm.cli.data_options import FORMAT, index_base_option, no_header_option, source_of, target_option
+from openfm.data.formats.files import read_blocks
+from openfm.data.formats.format import Format, ReadOptions
+from openfm.data.formats.recordio import RECORDIO
+from openfm.data.formats.registry import find_format
+from openfm.data.records import RecordBlock
 from openfm.errors import DataError
 from openfm.fm.rows import SparseRows
 
-__all__ = ["DATA", "MODEL", "read_labelled", "read_rows"]
+__all__ = ["DATA", "MODEL", "RecordsFile", "records_options"]
 
 MODEL = click.Path(exists=True, path_type=Path)
 """A model.tar.gz, a model file, or a folder with one of them."""
@@ -21,32 +30,88 @@ DATA = click.Path(exists=True, dir_okay=False, allow_dash=True)
 """A file of records; - is standard input."""
 
 
-def read_rows(data: str, feature_dim: int) -> SparseRows:
-    """The features of a file's records; labels are not looked at.
+@dataclass(frozen=True, slots=True)
+class RecordsFile:
+    """A file of records, or standard input.
 
-    Raises:
-        DataError: the file does not hold records of this width.
-        OSError: it cannot be read.
+    Attributes:
+        path: of the file; - is standard input.
+        format: None: what the name tells, and recordio where it tells nothing.
+        options: how it is read, but for the number of features.
     """
-    return _read(data, feature_dim, labelled=False).rows
+
+    path: str
+    format: str | None
+    options: ReadOptions
+
+    def blocks(self, feature_dim: int) -> Iterator[RecordBlock]:
+        """The records, some megabytes at a time.
+
+        Raises:
+            DataError: the file does not hold records of this width.
+            OSError: it cannot be read.
+        """
+        source = source_of(self.path)
+        options = replace(self.options, feature_dim=feature_dim)
+        return read_blocks(source, self._format(source.path), options)
+
+    def rows(self, feature_dim: int) -> SparseRows:
+        """The features of all records; raises what :meth:`blocks` does."""
+        return _joined([block.rows for block in self.blocks(feature_dim)], feature_dim)
+
+    def labelled(self, feature_dim: int) -> tuple[SparseRows, npt.NDArray[np.float32]]:
+        """The features and the labels of all records.
+
+        Raises:
+            DataError: as :meth:`blocks`, or the records have no labels.
+            OSError: the file cannot be read.
+        """
+        rows, labels = [], [np.empty(0, dtype=np.float32)]
+        for block in self.blocks(feature_dim):
+            if block.labels is None:
+                raise DataError(f"The records of {self.path} have no labels. Say with --target which column has them.")
+            rows.append(block.rows)
+            labels.append(block.labels)
+        return _joined(rows, feature_dim), np.concatenate(labels)
+
+    def _format(self, path: Path | None) -> Format:
+        if self.format is None and path is not None:
+            try:
+                return find_format(None, path)
+            except DataError:
+                return RECORDIO  # training data often have no suffix
+        return RECORDIO if self.format is None else find_format(self.format, path)
 
 
-def read_labelled(data: str, feature_dim: int) -> tuple[SparseRows, npt.NDArray[np.float32]]:
-    """The features and the labels of a file's records, each of which must have one.
+def records_options(parameter: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a verb the options that say how a file of records is to be read.
 
-    Raises:
-        DataError: the file does not hold records of this width, or one has no label.
-        OSError: it cannot be read.
+    Args:
+        parameter: which of the verb's own is that file's path, of the type :data:`DATA`. The verb gets a
+            :class:`RecordsFile` instead, or None where the path is.
     """
-    block = _read(data, feature_dim, labelled=True)
-    assert block.labels is not None  # they are required
-    return block.rows, block.labels
+    from_option = click.option(
+        "--from",
+        "from_format",
+        type=FORMAT,
+        help="The format of the records; by default the file's name tells, and where it does not it is recordio.",
+    )
+
+    def decorate(verb: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(verb)
+        def with_records(
+            *, from_format: str | None, target: str | None, index_base: int | None, no_header: bool, **others: Any
+        ) -> None:
+            path = others.pop(parameter)
+            options = ReadOptions(target=target, index_base=index_base, header=not no_header)
+            verb(**others, **{parameter: None if path is None else RecordsFile(path, from_format, options)})
+
+        return from_option(target_option(index_base_option(no_header_option(with_records))))
+
+    return decorate
 
 
-def _read(data: str, feature_dim: int, *, labelled: bool) -> RecordBlock:
-    with click.open_file(data, "rb") as file:
-        content = file.read()
-    try:
-        return decode_records(content, feature_dim=feature_dim, labels="required" if labelled else "ignored")
-    except DataError as error:
-        raise DataError(f"{'standard input' if data == '-' else data}: {error.message}") from error
+def _joined(parts: list[SparseRows], feature_dim: int) -> SparseRows:
+    if parts:
+        return SparseRows.concatenate(parts)
+    return SparseRows(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32), feature_dim)

@@ -11,7 +11,7 @@ import numpy as np
 
 from openfm.artifact import find_model, load_model
 from openfm.cli.failing import failing_in_one_sentence
-from openfm.cli.rows import DATA, MODEL, read_labelled
+from openfm.cli.rows import DATA, MODEL, RecordsFile, records_options
 from openfm.errors import CustomerError
 from openfm.fm.model import PredictorType
 from openfm.fm.thresholds import ThresholdTable, threshold_table
@@ -26,6 +26,7 @@ _STEPS = [step / 20 for step in range(1, 20)]
 @click.command()
 @click.argument("model", type=MODEL)
 @click.argument("data", type=DATA)
+@records_options("data")
 @click.option(
     "--best",
     type=click.Choice(["f1", "accuracy"]),
@@ -35,12 +36,13 @@ _STEPS = [step / 20 for step in range(1, 20)]
 )
 @click.option("--store", is_flag=True, help="Write the best threshold into MODEL.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a threshold, the best one last.")
-def thresholds(model: Path, data: str, best: str, store: bool, as_json: bool) -> None:
+def thresholds(model: Path, data: RecordsFile, best: str, store: bool, as_json: bool) -> None:
     """Count what each threshold of a binary classifier makes of labelled records.
 
-    MODEL is a model.tar.gz, a model file or a folder with one of them, DATA a file of records with the labels 0 and 1;
-    - is standard input. A record whose score is at least the threshold is predicted to be of label 1. A server goes by
-    the threshold that is written into its model if it is told to: OPENFM_THRESHOLD=stored.
+    MODEL is a model.tar.gz, a model file or a folder with one of them, DATA a file of records in any format (see openfm
+    convert) with the labels 0 and 1; - is standard input. A record whose score is at least the threshold is predicted
+    to be of label 1. A server goes by the threshold that is written into its model if it is told to:
+    OPENFM_THRESHOLD=stored.
 
     \b
     Examples:
@@ -52,7 +54,7 @@ def thresholds(model: Path, data: str, best: str, store: bool, as_json: bool) ->
         loaded = load_model(path)
         if loaded.predictor_type is not PredictorType.BINARY_CLASSIFIER:
             raise CustomerError(f"{path} is a regressor, and only a binary_classifier has a threshold.")
-        rows, labels = read_labelled(data, loaded.feature_dim)
+        rows, labels = data.labelled(loaded.feature_dim)
         scores = loaded.machine.score(rows)
         every = threshold_table(scores, labels)
         if not len(every):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from openfm.artifact import load_model
 from openfm.cli.failing import failing_in_one_sentence
 from openfm.cli.features import FeatureNames, feature_list, feature_range, feature_value
-from openfm.cli.rows import DATA, MODEL, read_rows
+from openfm.cli.rows import DATA, MODEL, RecordsFile, records_options
 from openfm.fm.occurrences import Occurrences
 from openfm.fm.topk import Ranking
 
@@ -46,6 +46,7 @@ __all__ = ["topk"]
 @click.option(
     "--seen", type=DATA, help="A file of records: leave out what occurs in one together with all that is fixed."
 )
+@records_options("seen")
 @click.option(
     "--feature-names",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -59,7 +60,7 @@ def topk(
     candidates: range | npt.NDArray[np.int64],
     k: int,
     exclude: range | npt.NDArray[np.int64] | None,
-    seen: str | None,
+    seen: RecordsFile | None,
     feature_names: Path | None,
     as_json: bool,
 ) -> None:
@@ -77,7 +78,7 @@ def topk(
         names = FeatureNames.read(feature_names)
         known = dict(fixed)
         loaded = load_model(model)
-        occurrences = None if seen is None else Occurrences(read_rows(seen, loaded.feature_dim))
+        occurrences = None if seen is None else Occurrences(seen.rows(loaded.feature_dim))
         left_out = np.array([] if exclude is None else exclude, dtype=np.int64)
         for feature in [None] if each is None else each:
             everything = known if feature is None else known | {feature: 1.0}

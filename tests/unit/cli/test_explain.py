@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+import openfm
+
 
 def test_records(run, regressor, records):
     result = run("explain", regressor, records, "--rows", "0:2")
@@ -59,6 +61,21 @@ def test_standard_input(run, regressor, records):
     assert piped.stdout == run("explain", regressor, records).stdout
 
 
+def test_records_of_other_formats(run, regressor, records, tmp_path):
+    table = tmp_path / "records.csv"
+    openfm.write_data(table, *openfm.read_records(records, feature_dim=4))
+    assert run("explain", regressor, table, "--target", "label").stdout == run("explain", regressor, records).stdout
+    result = run("explain", regressor, table)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"ClientError: '{table}'")
+
+
+def test_records_of_several_blocks(run, regressor, records, monkeypatch):
+    whole = run("explain", regressor, records, "--rows", "1:3").stdout
+    monkeypatch.setattr("openfm.data.formats.recordio.BLOCK_BYTES", 64)
+    assert run("explain", regressor, records, "--rows", "1:3").stdout == whole
+
+
 def test_the_strongest_pairs(run, regressor, tmp_path):
     result = run("explain", regressor)
     assert result.stdout.splitlines() == [
@@ -91,7 +108,7 @@ def test_files_that_are_refused(run, regressor, records, tmp_path):
     assert result.stderr.startswith(f"ClientError: cannot load {records}: it is neither")
     result = run("explain", regressor, regressor)
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"ClientError: {regressor}: ")
+    assert result.stderr.startswith(f"ClientError: '{regressor}': Record 0")
     names = tmp_path / "names.txt"
     names.write_bytes(b"\xff\n")
     result = run("explain", regressor, records, "--feature-names", names)

@@ -45,7 +45,7 @@ def test_a_failure_leaves_the_old_file(run, regressor, tmp_path):
     out.write_text("old")
     result = run("predict", regressor, regressor, "--out", out)
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"ClientError: {regressor}: ")
+    assert result.stderr.startswith(f"ClientError: '{regressor}': Record 0")
     assert out.read_text() == "old"
 
 
@@ -53,3 +53,28 @@ def test_types_that_are_not_written(run, regressor, records):
     result = run("predict", regressor, records, "--accept", "text/html")
     assert result.exit_code == 2
     assert result.stderr.startswith("ClientError: accept text/html not supported; ask for application/json")
+
+
+@pytest.mark.parametrize("accept", ["application/jsonlines", "application/json", "application/x-recordio-protobuf"])
+def test_records_of_several_blocks(run, classifier, records, monkeypatch, accept):
+    whole = run("predict", classifier, records, "--accept", accept).stdout_bytes
+    monkeypatch.setattr("openfm.data.formats.recordio.BLOCK_BYTES", 64)
+    assert run("predict", classifier, records, "--accept", accept).stdout_bytes == whole
+
+
+def test_a_record_that_cannot_be_scored_is_named_by_its_number(run, regressor, tmp_path, monkeypatch):
+    path = tmp_path / "large.rec"
+    openfm.write_records(path, [[0, 0, 0, 0]] * 5 + [[3e38, 0, 3e38, 0]])
+    monkeypatch.setattr("openfm.data.formats.recordio.BLOCK_BYTES", 64)
+    result = run("predict", regressor, path)
+    assert result.exit_code == 2
+    assert result.stderr == "ClientError: record 5: its score overflows float32; scale its values down\n"
+
+
+def test_records_of_other_formats(run, regressor, records, tmp_path):
+    scores = run("predict", regressor, records).stdout
+    matrix, labels = openfm.read_records(records, feature_dim=4)
+    for name, options in (("a.csv", ["--target", "label"]), ("a.libsvm", ["--index-base", "1"]), ("a.npz", [])):
+        base = {"index_base": 1} if "libsvm" in name else {}
+        openfm.write_data(tmp_path / name, matrix, labels, **base)
+        assert run("predict", regressor, tmp_path / name, *options).stdout == scores

@@ -50,3 +50,12 @@ def test_what_is_refused(run, classifier, regressor, records, tmp_path):
     openfm.write_records(other, [[1, 0, 0, 0]], [3])
     result = run("thresholds", classifier, other)
     assert result.stderr == "ClientError: a label is neither 0 nor 1\n"
+
+
+def test_records_without_labels(run, classifier, tmp_path):
+    path = tmp_path / "table.csv"
+    openfm.write_data(path, [[1, 2, 4, 0]])
+    result = run("thresholds", classifier, path)
+    assert result.stderr == (
+        f"ClientError: The records of {path} have no labels. Say with --target which column has them.\n"
+    )
