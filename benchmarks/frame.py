@@ -7,11 +7,24 @@ A part is a module ``benchmarks/<part>.py`` with a docstring, whose first line d
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Cell", "Check", "Options", "Report", "Spread", "Table", "Timing", "clock", "interleaved", "paired_ratio"]
+__all__ = [
+    "Cell",
+    "Check",
+    "Options",
+    "Report",
+    "Spread",
+    "Table",
+    "Timing",
+    "clock",
+    "interleaved",
+    "paired_ratio",
+    "progress",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,11 @@ class Timing:
 
     cpu: tuple[float, ...]
     wall: tuple[float, ...]
+
+
+def progress(what: str) -> None:
+    """Say on standard error what is being measured: results come late."""
+    print(f"  ... {what}", file=sys.stderr, flush=True)
 
 
 def clock(run: Callable[[], object]) -> tuple[float, float]:

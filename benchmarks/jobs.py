@@ -15,7 +15,7 @@ from pathlib import Path
 import openfm
 from benchmarks import data
 from benchmarks.data import Problem
-from benchmarks.frame import Cell, Check, Options, Report, Spread, Table
+from benchmarks.frame import Cell, Check, Options, Report, Spread, Table, progress
 from benchmarks.peers.process import FOLDER, ROOT
 from benchmarks.processes import Usage, measured, seconds_to_first_ping
 
@@ -46,6 +46,7 @@ def run(options: Options) -> Report:
     ]
     imports, usages = [], {job.name: [] for job in jobs}
     for number in range(options.rounds + 1):
+        progress(f"round {number} of the jobs")
         taken = measured([sys.executable, "-c", "import numpy"]).cpu
         samples = {job.name: run_job(job) for job in jobs}
         if number:  # the first round brings the files into the page cache

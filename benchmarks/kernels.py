@@ -8,7 +8,7 @@ in which the job asks for them, their guard against values that are not finite, 
 from __future__ import annotations
 
 from benchmarks import data
-from benchmarks.frame import Check, Options, Report, Spread, Table, interleaved, paired_ratio
+from benchmarks.frame import Check, Options, Report, Spread, Table, interleaved, paired_ratio, progress
 from benchmarks.own import OwnTraining
 from benchmarks.prototype.engine import Prototype
 
@@ -18,6 +18,7 @@ LEAST = {"MNIST": 0.85, "MovieLens": 0.75, "clicks": 0.85}
 def run(options: Options) -> Report:
     rows, checks = [], []
     for problem in data.problems(quick=options.quick):
+        progress(problem.title)
         own = OwnTraining(problem.train.X, problem.train.y, problem.k)
         prototype = Prototype(problem.train.X, problem.train.y, problem.k, data.BATCH_SIZE)
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from benchmarks import data
 from benchmarks.data import Problem
-from benchmarks.frame import Cell, Options, Report, Spread, Table, Timing, interleaved
+from benchmarks.frame import Cell, Options, Report, Spread, Table, Timing, interleaved, progress
 from benchmarks.own import OwnTraining
 
 SOURCE = Path(__file__).with_suffix(".cpp")
@@ -135,6 +135,7 @@ def run(options: Options) -> Report:
     rates: dict[str, list[float]] = {name: [] for name in _measurements(machine)}
     works, timings, titles = {}, {}, {}
     for problem in data.problems(quick=options.quick):
+        progress(problem.title)
         own = OwnTraining(problem.train.X, problem.train.y, problem.k)
 
         def measure() -> tuple[float, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from benchmarks.frame import Cell, Options, Report, Spread, Table, interleaved
+from benchmarks.frame import Cell, Options, Report, Spread, Table, interleaved, progress
 from benchmarks.own import OwnTraining
 
 
@@ -41,6 +41,7 @@ def run(options: Options) -> Report:
     rows: list[list[Cell]] = []
     series = {}
     for axis, values in AXES.items():
+        progress(TITLES[axis])
         shapes = [replace(Shape(), **{axis: value}) for value in values[: QUICK_VALUES if options.quick else None]]
         points = []
         for shape in shapes:

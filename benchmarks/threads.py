@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from benchmarks import data
 from benchmarks.data import Problem
-from benchmarks.frame import Cell, Check, Options, Report, Spread, Table, Timing, interleaved, paired_ratio
+from benchmarks.frame import Cell, Check, Options, Report, Spread, Table, Timing, interleaved, paired_ratio, progress
 from benchmarks.own import OwnTraining
 
 QUIET_LOAD = 0.3  # the load average below which a second core is thought to be free
@@ -25,6 +25,7 @@ def run(options: Options) -> Report:
     busy_rows: list[list[Cell]] = []
     checks, left_out, lines = [], [], {}
     for problem in data.problems(quick=options.quick):
+        progress(problem.title)
         trainings = {threads: _training(problem, threads) for threads in counts}
         cases = {str(threads): training.epoch for threads, training in trainings.items()}
         timings = interleaved(cases, options.rounds)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks import data
 from benchmarks.data import Problem
-from benchmarks.frame import Cell, Check, Options, Report, Spread, Table, Timing, interleaved, paired_ratio
+from benchmarks.frame import Cell, Check, Options, Report, Spread, Table, Timing, interleaved, paired_ratio, progress
 from benchmarks.peers.process import FOLDER, Peer, PeerError, running, write_data
 
 RATES = (0.001, 0.003, 0.01, 0.03)
@@ -82,6 +82,7 @@ def run(options: Options) -> Report:
     for problem in data.problems(quick=options.quick, click_rows=CLICK_ROWS):
         if options.quick and problem.name != "MNIST":
             continue
+        progress(f"an epoch of {problem.title}")
         tools = [tool for tool in TOOLS if not tool.only or problem.name in tool.only]
         with _started(tools, problem, left_out) as peers:
             timings = interleaved({tool.name: peer.epoch for tool, peer in peers.items()}, options.rounds)
@@ -162,6 +163,7 @@ def _quality(problem: Problem, tools: Sequence[Tool], epochs: int, quick: bool) 
     losses: dict[Tool, float] = {}
     checks = []
     for tool in tools:
+        progress(f"log loss of {tool.name} on {problem.title}")
         with running(tool.peer) as peer:
             rate = _picked_rate(peer, tool, problem, epochs, tool.rates[:1] if quick else tool.rates)
             losses[tool] = _trained(peer, tool, problem.k, _folder(problem, "all"), rate, epochs)
