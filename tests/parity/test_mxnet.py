@@ -95,6 +95,15 @@ def test_mxnet_scores_as_we_do(run_mxnet, tmp_path, predictor_type, num_factors)
     assert np.all(abs(ours - score) <= tolerance)
 
 
+def test_mxnet_overlooks_what_is_ours(run_mxnet, tmp_path):
+    model = planted(PredictorType.BINARY_CLASSIFIER, 4, positive_weight="3")
+    X = rows_of(model.feature_dim)
+    plain = mxnet_scores(run_mxnet, tmp_path, planted(PredictorType.BINARY_CLASSIFIER, 4).save(tmp_path), X)
+    path = model.with_threshold(0.37).save(tmp_path)
+    np.testing.assert_array_equal(mxnet_scores(run_mxnet, tmp_path, path, X), plain)
+    assert load_model(path).threshold == 0.37
+
+
 @pytest.mark.parametrize("method", ["uniform", "constant"])
 def test_mxnet_takes_every_initializer(run_mxnet, tmp_path, method):
     given = {f"{group}_init_method": method for group in ("bias", "linear", "factors")}
