@@ -8,13 +8,17 @@ RUN apt-get update \
 WORKDIR /source
 COPY pyproject.toml CMakeLists.txt README.md LICENSE ./
 COPY src src
-RUN pip wheel --no-cache-dir --wheel-dir /wheels '.[serve]'
+RUN pip wheel --no-cache-dir --wheel-dir /wheels '.[serve,tables]'
 # The environment is made at the path where it will stay. It keeps its pip: SageMaker's SDK v3 and derived images use
-# it. The test suites of numpy and scipy go: they are a seventh of the image.
+# it. The test suites of numpy and scipy go: they are a seventh of the image; and of pyarrow, which reads Parquet, what
+# talks to others' services and its headers: they are a third of it.
 RUN python3 -m venv /opt/openfm \
-    && /opt/openfm/bin/pip install --no-cache-dir --no-index --find-links /wheels 'openfm[serve]' \
+    && /opt/openfm/bin/pip install --no-cache-dir --no-index --find-links /wheels 'openfm[serve,tables]' \
     && find /opt/openfm/lib/python3*/site-packages/numpy /opt/openfm/lib/python3*/site-packages/scipy \
-        -type d -name tests -prune -exec rm -rf {} +
+        -type d -name tests -prune -exec rm -rf {} + \
+    && cd /opt/openfm/lib/python3*/site-packages/pyarrow \
+    && rm -rf include includes src tests libarrow_flight* _flight* libarrow_s3* _s3fs* \
+    && /opt/openfm/bin/python3 -c 'import pyarrow.parquet'
 # Whatever the modes in the checkout, any user can run and read these.
 COPY container container
 RUN install -D -m 755 -t /image/usr/local/bin container/train container/serve \

@@ -7,7 +7,8 @@ Records in and out, and trained models::
     model = openfm.load_model("model.tar.gz")
     scores = model.predict(X)
 
-:func:`read_data`, :func:`iter_data` and :func:`write_data` do the same with libsvm, CSV, Parquet and other formats.
+:func:`read_data`, :func:`iter_data` and :func:`write_data` do the same with libsvm, CSV, Parquet and other formats,
+:func:`from_table` and :func:`to_table` with DataFrames.
 :mod:`openfm.sagemaker` has the SageMaker Python SDK's own names for the same things.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from openfm.artifact import Model, load_model
 from openfm.data.formats.files import iter_data, read_data, write_data
+from openfm.data.formats.tables import from_table, to_table
 from openfm.data.records import read_records, write_records
 from openfm.errors import (
     AlgorithmError,
@@ -33,10 +35,12 @@ __all__ = [
     "Model",
     "OpenFMError",
     "PlatformError",
+    "from_table",
     "iter_data",
     "load_model",
     "read_data",
     "read_records",
+    "to_table",
     "write_data",
     "write_records",
 ]

@@ -31,6 +31,18 @@ def test_model_is_readable_by_all_and_output_holds_no_failure(trained_job: Path)
     assert not (trained_job / "output" / "failure").exists()
 
 
+def test_trains_on_parquet(job: Path) -> None:
+    train = job / "input" / "data" / "train"
+    X, y = openfm.read_data(train / "ratings.pbr")
+    openfm.write_data(train / "ratings.parquet", X, y)
+    (train / "ratings.pbr").unlink()
+    config = {"train": {"ContentType": "application/x-parquet"}}
+    (job / "input" / "config" / "inputdataconfig.json").write_text(json.dumps(config))
+    run = run_image("train", options=[mount(job)])
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (job / "model" / "model_algo-1").is_file()
+
+
 def test_default_command_trains(job: Path) -> None:
     run = run_image(options=[mount(job)])
     assert run.returncode == 0, run.stdout + run.stderr

@@ -32,7 +32,7 @@ def test_csv_to_records_and_back(folder: Path) -> None:
     second = convert("train.rec", "again.csv")
 
     assert first.exit_code == second.exit_code == 0
-    assert first.stderr == "3 rows of 2 features, 4 values that are not zero.\n"
+    assert first.output == "3 rows of 2 features, 4 values that are not zero.\n"
     X, y = read_data("train.rec")
     assert X.toarray().tolist() == [[1, 0.5], [0, 7], [1, 0]]
     assert y.tolist() == [4, 3, 5]
@@ -73,7 +73,7 @@ def test_widths_are_measured_over_the_whole_file(folder: Path) -> None:
 
     run = convert("in.libsvm", "out.rec", "--index-base", "1")
 
-    assert run.stderr == "600001 rows of 9 features, 600001 values that are not zero.\n"
+    assert run.output == "600001 rows of 9 features, 600001 values that are not zero.\n"
     assert read_data("out.rec")[0].shape == (600_001, 9)
 
 
@@ -108,5 +108,5 @@ def test_mistakes_are_told_in_a_sentence(folder: Path, arguments: list[str], mes
     run = convert(*arguments)
 
     assert run.exit_code == 2
-    assert message in run.stderr
+    assert message in run.output
     assert [path.name for path in folder.iterdir()] == ["ratings.csv"]

@@ -76,7 +76,7 @@ def test_libsvm_wants_its_index_base(tmp_path: Path) -> None:
     assert inspect(str(tmp_path / "x.libsvm"), "--index-base", "1").exit_code == 0
     refused = inspect(str(tmp_path / "x.libsvm"))
     assert refused.exit_code == 2
-    assert "state the index base, 0 or 1" in refused.stderr
+    assert "state the index base, 0 or 1" in refused.output
 
 
 def test_a_model(tmp_path: Path) -> None:
@@ -106,4 +106,4 @@ def test_what_is_neither_is_refused(tmp_path: Path) -> None:
     run = inspect(str(tmp_path / "notes.txt"))
 
     assert run.exit_code == 2
-    assert "notes.txt" in run.stderr
+    assert "notes.txt" in run.output

@@ -47,7 +47,8 @@ def test_npz_may_hold_arrays(tmp_path: Path) -> None:
 
 
 def test_npz_is_read_in_blocks(tmp_path: Path) -> None:
-    matrix = scipy.sparse.random_array((150_000, 9), density=0.2, format="csr", dtype=np.float32, rng=1)
+    rng = np.random.default_rng(1)
+    matrix = scipy.sparse.csr_matrix(rng.integers(0, 2, (150_000, 9)).astype(np.float32))
     write_data(tmp_path / "data.npz", matrix, np.arange(150_000))
 
     blocks = list(iter_data(tmp_path / "data.npz"))
