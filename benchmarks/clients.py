@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 __all__ = ["Load", "keep_busy", "post"]
@@ -30,6 +31,11 @@ class Load:
 
     seconds: list[float]
     wall: float
+
+    @classmethod
+    def joined(cls, loads: Sequence[Load]) -> Load:
+        """Several loads, one after the other."""
+        return cls([seconds for load in loads for seconds in load.seconds], sum(load.wall for load in loads))
 
     def percentile(self, percent: float) -> float:
         """Seconds that so many per cent of the requests stayed within."""

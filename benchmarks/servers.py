@@ -17,7 +17,6 @@ __all__ = ["ServerProcess", "gunicorn", "running"]
 
 _PATIENCE = 60.0
 _POLL = 0.002
-_TICKS = os.sysconf("SC_CLK_TCK")
 _REPOSITORY = Path(__file__).parents[1]
 
 
@@ -41,8 +40,8 @@ class ServerProcess:
         self.cpu_to_ping = self.cpu_seconds()
 
     def cpu_seconds(self) -> float:
-        """Of the server's processes so far; a tick of the kernel (10 ms) is as exact as it gets."""
-        return sum(_cpu_ticks(pid) for pid in self._processes()) / _TICKS
+        """Of the server's processes so far."""
+        return sum(_cpu_nanoseconds(pid) for pid in self._processes()) / 1e9
 
     def memory(self) -> int:
         """Bytes of physical memory, shared pages divided among those that share them (PSS)."""
@@ -102,10 +101,9 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def _cpu_ticks(pid: int) -> int:
-    # Behind the name, which may hold anything: utime and stime are fields 14 and 15 of the line.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+def _cpu_nanoseconds(pid: int) -> int:
+    # Of each thread, since the sum in /proc/<pid>/stat is in hundredths of a second. Threads of a pool do not end.
+    return sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat"))
 
 
 def _smaps(pid: int) -> list[str]:

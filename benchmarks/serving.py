@@ -29,7 +29,8 @@ ROWS = (1, 10, 100)
 CLIENTS = (1, 4, 16, 64)
 K = 10
 
-_CPU_SECONDS = 1.0  # of a measurement, about
+_CPU_SECONDS = 0.8  # of a round, about
+_SLICES = 4
 _COLD_STARTS = 5
 
 Start = Callable[[], ServerProcess]
@@ -137,18 +138,30 @@ def _measure_all(servers: dict[str, ServerProcess], options: Options) -> Cases:
         request = _request(rows)
         for clients in CLIENTS:
             case = cases[rows, clients] = {name: Case() for name in servers}
-            # The first round warms up, and tells how many requests take long enough for the kernel's clock.
-            counts = {name: max(50, 2 * clients) for name in servers}
+            # The first round warms up, and tells how many requests take long enough.
+            counts = {name: max(20, 2 * clients) for name in servers}
             for number in range(-1, options.rounds):
-                for name, server in servers.items():
-                    before = server.cpu_seconds()
-                    load = keep_busy(server.port, request, clients=clients, requests=counts[name])
-                    cpu = server.cpu_seconds() - before
+                taken = _measure_round(servers, request, clients, counts)
+                for name, (cpu, load) in taken.items():
                     if number >= 0:
                         case[name].add(cpu, load)
                     elif not options.quick:
-                        counts[name] = max(counts[name], round(_CPU_SECONDS / max(cpu / counts[name], 2e-4)))
+                        counts[name] = max(counts[name], round(_CPU_SECONDS / _SLICES / (cpu / len(load.seconds))))
     return cases
+
+
+def _measure_round(
+    servers: dict[str, ServerProcess], request: bytes, clients: int, counts: dict[str, int]
+) -> dict[str, tuple[float, Load]]:
+    """In slices of ``counts`` requests and in turn, so that what else the machine does falls on all alike."""
+    cpu = dict.fromkeys(servers, 0.0)
+    loads: dict[str, list[Load]] = {name: [] for name in servers}
+    for _ in range(_SLICES):
+        for name, server in servers.items():
+            before = server.cpu_seconds()
+            loads[name].append(keep_busy(server.port, request, clients=clients, requests=counts[name]))
+            cpu[name] += server.cpu_seconds() - before
+    return {name: (cpu[name], Load.joined(loads[name])) for name in servers}
 
 
 def _request(rows: int) -> bytes:

@@ -21,6 +21,8 @@ using namespace json;
 using Vector = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 constexpr std::int64_t kMaxFeatureDim = 0x7fffffff;
+constexpr std::size_t kManyBytes = 32768;  // take long enough to read for another thread to work meanwhile
+constexpr std::size_t kManyRows = 1000;     // likewise, to write
 
 nb::object decode_instances(nb::handle body, std::int64_t feature_dim, bool lines) {
     // These two have a zero after their last byte, which the scanner stops at.
@@ -36,7 +38,7 @@ nb::object decode_instances(nb::handle body, std::int64_t feature_dim, bool line
     InstanceDecoder decoder(feature_dim);
     bool taken = false;
     {
-        const nb::gil_scoped_release release;
+        const ReleaseIfLong release(view.size() >= kManyBytes);
         taken = lines ? decoder.decode_lines(begin, end) : decoder.decode_document(begin, end);
     }
     if (!taken) return nb::none();
@@ -50,7 +52,7 @@ nb::bytes encode_predictions(const Vector& scores, const std::optional<Vector>& 
     }
     const Answers answers{scores.shape(0), scores.data(), predicted_labels ? predicted_labels->data() : nullptr};
     return encode_to_bytes<char>(
-        [&](records::Column<char>& out) { lines ? encode_lines(answers, out) : encode_document(answers, out); });
+        answers.count >= kManyRows, [&](records::Column<char>& out) { lines ? encode_lines(answers, out) : encode_document(answers, out); });
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "records_column.hpp"
@@ -45,12 +46,24 @@ nanobind::object to_numpy(records::Column<T>& column) {
     return nanobind::cast(nanobind::ndarray<nanobind::numpy, T, nanobind::ndim<1>>(data, {size}, owner));
 }
 
-// What `encode` appends to a column of bytes, which it does without the GIL.
+// Gives the GIL up while this lives, if the work is long. What takes some ten microseconds is done before another thread
+// would have woken up, and would then wait until that one gives the GIL back.
+class ReleaseIfLong {
+public:
+    explicit ReleaseIfLong(bool is_long) {
+        if (is_long) release_.emplace();
+    }
+
+private:
+    std::optional<nanobind::gil_scoped_release> release_;
+};
+
+// What `encode` appends to a column of bytes, without the GIL if that takes long.
 template <class Byte, class Encode>
-nanobind::bytes encode_to_bytes(Encode encode) {
+nanobind::bytes encode_to_bytes(bool is_long, Encode encode) {
     records::Column<Byte> out;
     {
-        const nanobind::gil_scoped_release release;
+        const ReleaseIfLong release(is_long);
         encode(out);
     }
     return nanobind::bytes(out.data(), out.size());

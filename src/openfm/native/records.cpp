@@ -26,6 +26,9 @@ using Vector = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using AnyVector = nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using AnyMatrix = nb::ndarray<nb::ro, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
+constexpr std::size_t kManyScores = 1000;  // take long enough for another thread to work meanwhile
+constexpr std::size_t kManyBytes = 65536;  // likewise, to decode
+
 struct Decoded {
     std::size_t consumed;
     nb::object indptr, indices, values, labels;
@@ -69,7 +72,7 @@ Decoded decode_records(nb::handle data, std::optional<std::int64_t> feature_dim,
     const auto* const begin = view.begin<std::uint8_t>();
     const Span bytes{begin, begin + view.size()};
     {
-        const nb::gil_scoped_release release;
+        const ReleaseIfLong release(view.size() >= kManyBytes);
         if (framed) {
             decoder.decode_framed(bytes, final);
         } else {
@@ -167,7 +170,8 @@ nb::bytes encode_score_records(const Vector<float>& scores, const std::optional<
         answer.identity_offsets = identity_offsets->data();
         answer.identities = identities->data();
     }
-    return encode_to_bytes<std::uint8_t>([&](Column<std::uint8_t>& out) { encode_scores(answer, out); });
+    return encode_to_bytes<std::uint8_t>(count >= kManyScores,
+                                         [&](Column<std::uint8_t>& out) { encode_scores(answer, out); });
 }
 
 }  // namespace

@@ -136,7 +136,7 @@ RowsView view_rows(const Vector<std::int64_t>& indptr, const Vector<std::int32_t
 nb::bytes libsvm_text(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices,
                       const Vector<float>& values, const Vector<float>& labels, std::int64_t index_base) {
     const RowsView rows = view_rows(indptr, indices, values, labels);
-    return encode_to_bytes<char>([&](records::Column<char>& out) { write_libsvm(rows, index_base, out); });
+    return encode_to_bytes<char>(true, [&](records::Column<char>& out) { write_libsvm(rows, index_base, out); });
 }
 
 nb::bytes csv_text(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices, const Vector<float>& values,
@@ -145,7 +145,7 @@ nb::bytes csv_text(const Vector<std::int64_t>& indptr, const Vector<std::int32_t
     for (std::size_t i = 0; i < indices.shape(0); ++i) {
         if (indices(i) < 0 || indices(i) >= feature_dim) throw std::invalid_argument("an index is not below feature_dim");
     }
-    return encode_to_bytes<char>([&](records::Column<char>& out) { write_csv(rows, feature_dim, delimiter, out); });
+    return encode_to_bytes<char>(true, [&](records::Column<char>& out) { write_csv(rows, feature_dim, delimiter, out); });
 }
 
 }  // namespace

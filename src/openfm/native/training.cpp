@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "python_buffers.hpp"
 #include "scorer.hpp"
 #include "trainer.hpp"
 
@@ -63,6 +64,9 @@ RowsView checked_rows(const Vector<int64_t>& indptr, const Vector<int32_t>& indi
     return {indptr.data(), indices.data(), values.data(), nnz};
 }
 
+// Take long enough for another thread to work meanwhile.
+constexpr size_t kManyProducts = 100000;
+
 // A scorer and the arrays that it reads.
 class BoundScorer {
 public:
@@ -83,7 +87,7 @@ public:
         const auto count = static_cast<int64_t>(indptr.shape(0)) - 1;
         Array<float> scores(count);
         {
-            nb::gil_scoped_release release;
+            const ReleaseIfLong release(values.size() * factors_.shape(1) >= kManyProducts);
             const RowsView rows = checked_rows(indptr, indices, values, scorer_->feature_dim());
             scorer_->score(rows, count, sigmoid, threads, scores.get());
         }

@@ -21,7 +21,6 @@ def register_error_handlers(app: Flask) -> None:
     """Answer every error with one sentence of plain text, since SageMaker shows it to the caller as it is."""
     app.register_error_handler(Exception, _answer_error)
     app.register_error_handler(HTTPException, _answer_error)
-    app.after_request(_tell_when_to_retry)
 
 
 def describe_error(error: Exception) -> tuple[int, str]:
@@ -51,6 +50,8 @@ def _answer_error(error: Exception) -> Response:
     answer = Response(sentence, status=status, mimetype="text/plain")
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         answer.allow.update(error.valid_methods)
+    if status == 503:
+        answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return answer
 
 
@@ -68,9 +69,3 @@ def _routes() -> list[str]:
         for rule in current_app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     )
-
-
-def _tell_when_to_retry(response: Response) -> Response:
-    if response.status_code == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-    return response

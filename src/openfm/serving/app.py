@@ -18,8 +18,10 @@ from openfm.serving.target_models import TARGET_MODEL, TargetModelError, TargetM
 __all__ = ["create_app", "create_multi_model_app"]
 
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+_CUSTOM_ATTRIBUTES_KEY = "HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES"
 
-_ANY_NUMBER = 2**31
+_ANY_NUMBER = 1000
+"""Of requests in hand at once, where something else bounds it: no server has so many threads for one process."""
 
 
 def create_app(predictor: Predictor, settings: ServingSettings, gate: WorkGate | None = None) -> Flask:
@@ -92,7 +94,7 @@ def _base_app() -> Flask:
 
     @app.after_request
     def echo_custom_attributes(response: Response) -> Response:
-        attributes = request.headers.get(CUSTOM_ATTRIBUTES)
+        attributes = request.environ.get(_CUSTOM_ATTRIBUTES_KEY)
         if attributes is not None:
             response.headers[CUSTOM_ATTRIBUTES] = attributes
         return response

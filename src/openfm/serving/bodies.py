@@ -42,7 +42,9 @@ def answer_body(instances: Request | RankingRequest, predictor: Predictor, form:
     if form.verbose:
         return DOCUMENT_ENCODERS[form.content_type](_explained(predictor, instances.rows, form))
     predictions = predictor.predict(instances.rows, form.threshold)
-    return ENCODERS[form.content_type](predictions.identified(instances.identities))
+    if instances.identities is not None:
+        predictions = predictions.identified(instances.identities)
+    return ENCODERS[form.content_type](predictions)
 
 
 def _explained(predictor: Predictor, rows: SparseRows, form: AnswerForm) -> Iterator[dict[str, Any]]:

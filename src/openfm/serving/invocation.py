@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from typing import IO
+
 from flask import Response, request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.http import parse_options_header
 
+from openfm.codecs.requests import Body
 from openfm.errors import PayloadTooLargeError, RequestError
 from openfm.serving.bodies import answer_body
 from openfm.serving.negotiation import choose_answer_form, choose_decoder
@@ -22,7 +27,7 @@ _BLOCK = 2**20
 _DISCARDED = 2**27
 
 
-def answer_invocation(body: bytearray, predictor: Predictor, settings: ServingSettings) -> Response:
+def answer_invocation(body: Body, predictor: Predictor, settings: ServingSettings) -> Response:
     """Score the current request's instances.
 
     Args:
@@ -35,7 +40,7 @@ def answer_invocation(body: bytearray, predictor: Predictor, settings: ServingSe
     """
     if not body:
         return Response(status=204, mimetype="text/plain")
-    decode = choose_decoder(request.mimetype, body)
+    decode = choose_decoder(_mime_type(request.environ.get("CONTENT_TYPE", "")), body)
     form = choose_answer_form(request.headers.get("Accept"), settings.default_answer_type, settings.threshold)
     instances = decode(body, predictor.feature_dim)
     content = answer_body(instances, predictor, form)
@@ -43,7 +48,13 @@ def answer_invocation(body: bytearray, predictor: Predictor, settings: ServingSe
     return Response(content, content_type=form.content_type)
 
 
-def read_body(limit: int | None) -> bytearray:
+@functools.lru_cache(maxsize=128)
+def _mime_type(content_type: str) -> str:
+    """In lower case, without parameters."""
+    return parse_options_header(content_type)[0].lower()
+
+
+def read_body(limit: int | None) -> Body:
     """The current request's body of at most ``limit`` bytes, be its length announced or be it chunked.
 
     It is in memory once. Flask's own ``MAX_CONTENT_LENGTH`` would cut a longer chunked body off at the limit and pass
@@ -53,15 +64,9 @@ def read_body(limit: int | None) -> bytearray:
         PayloadTooLargeError: the body is longer than ``limit``.
         RequestError: it ends early.
     """
-    body = bytearray()
-    size = 0
+    length = request.content_length or 0
     try:
-        while block := request.stream.read(_BLOCK):
-            size += len(block)
-            if limit is None or size <= limit:
-                body += block
-            elif size > limit + _DISCARDED:
-                break
+        body, size = _read(request.stream, length, limit)
     except (OSError, ParseException, ClientDisconnected) as error:
         raise RequestError("the request's body is cut short or its chunks are malformed") from error
     if limit is not None and size > limit:
@@ -69,6 +74,24 @@ def read_body(limit: int | None) -> bytearray:
             f"the request's body is larger than {limit} bytes; send fewer instances at once, or "
             "set MAX_CONTENT_LENGTH (bytes) or SAGEMAKER_MAX_PAYLOAD_IN_MB (MiB) for the server"
         )
-    if size < (request.content_length or 0):
-        raise RequestError(f"the request's body is cut short at {size} of {request.content_length} bytes")
+    if size < length:
+        raise RequestError(f"the request's body is cut short at {size} of {length} bytes")
     return body
+
+
+def _read(stream: IO[bytes], length: int, limit: int | None) -> tuple[Body, int]:
+    """What comes of a body of ``length`` bytes (0: nobody knows), and how long it is; only the latter if over the limit."""
+    body = b""
+    if 0 < length <= _BLOCK and (limit is None or length <= limit):
+        body = stream.read(length)  # at once, and without a copy
+        if len(body) == length:
+            return body, length
+    blocks = bytearray(body)
+    size = len(body)
+    while block := stream.read(_BLOCK):
+        size += len(block)
+        if limit is None or size <= limit:
+            blocks += block
+        elif size > limit + _DISCARDED:
+            break
+    return blocks, size

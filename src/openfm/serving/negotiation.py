@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from werkzeug.datastructures import MIMEAccept
@@ -56,6 +57,7 @@ class AnswerForm:
     threshold: Threshold = AMAZONS_THRESHOLD
 
 
+@functools.lru_cache(maxsize=128)  # a client says the same each time
 def choose_answer_form(accept: str | None, default: str, threshold: Threshold = AMAZONS_THRESHOLD) -> AnswerForm:
     """The best form for an answer, by the client's preferences (RFC 9110, section 12.5.1).
 

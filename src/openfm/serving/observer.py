@@ -6,12 +6,11 @@ import logging
 import mmap
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
-from werkzeug.wsgi import ClosingIterator
 
 from openfm.serving.answers import RETRY_AFTER_SECONDS
 from openfm.serving.metrics import ServerMetrics, route_of
@@ -74,6 +73,25 @@ class StopFlag:
         return self._byte[0] == 1
 
 
+class _Answer:
+    """An answer's body. The server closes it when it has sent all of it, or has failed to."""
+
+    def __init__(self, body: Iterable[bytes], end: Callable[[], None]) -> None:
+        self._body = body
+        self._end = end
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        """Close the application's answer, if that wants to be closed, and note the end."""
+        try:
+            if hasattr(self._body, "close"):
+                self._body.close()
+        finally:
+            self._end()
+
+
 class Observer:
     """WSGI middleware.
 
@@ -118,8 +136,7 @@ class Observer:
         except BaseException:
             end()
             raise
-        # The server closes an answer when it has sent all of it, or has failed to.
-        return ClosingIterator(answer, end)
+        return _Answer(answer, end)
 
     def _refuse(self, start_response: StartResponse) -> Iterable[bytes]:
         self._metrics.refuse_stopping()

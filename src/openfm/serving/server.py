@@ -18,6 +18,7 @@ from openfm.artifact import find_model, load_model
 from openfm.contract.memory import memory_limit, resident_memory
 from openfm.contract.paths import ContractPaths
 from openfm.errors import AlgorithmError, ArtifactError, CustomerError, OpenFMError
+from openfm.serving.allocator import keep_freed_memory
 from openfm.serving.app import create_app, create_multi_model_app
 from openfm.serving.digest import FileDigest
 from openfm.serving.gate import WorkGate
@@ -73,6 +74,7 @@ def _serve(environ: Mapping[str, str]) -> int:
     stopping = StopFlag()
     app.wsgi_app = Observer(app.wsgi_app, metrics, stopping, log_requests=settings.access_log)  # type: ignore[method-assign]
     options = gunicorn_options(settings, capacity)
+    keep_freed_memory()
     listener = _listen(settings.host, settings.port)
     logger.info("Serving %s on %s port %d with %d workers", what, settings.host, settings.port, options["workers"])
     # The socket is handed over: gunicorn closes it.
