@@ -73,7 +73,8 @@ def decode_instances(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]] | None:
     """indptr, indices and values of plain instances: in ``{"instances": [...]}``, or one on each line.
 
-    None for any other text, be it wrong or not: :mod:`openfm.codecs.instances` reads that. Releases the GIL around long work, as all here do.
+    None for any other text, be it wrong or not: :mod:`openfm.codecs.instances` reads that. Releases the GIL around
+    long work, as all here do.
     """
 
 def encode_predictions(

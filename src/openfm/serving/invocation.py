@@ -80,7 +80,7 @@ def read_body(limit: int | None) -> Body:
 
 
 def _read(stream: IO[bytes], length: int, limit: int | None) -> tuple[Body, int]:
-    """What comes of a body of ``length`` bytes (0: nobody knows), and how long it is; only the latter if over the limit."""
+    """What comes of a body of ``length`` bytes (0: nobody knows), and how long it is; not all of what is too long."""
     body = b""
     if 0 < length <= _BLOCK and (limit is None or length <= limit):
         body = stream.read(length)  # at once, and without a copy

@@ -78,18 +78,15 @@ class ServerMetrics:
         """A request is in flight."""
         self.table.add((_IN_FLIGHT, 1))
 
-    def end(self) -> None:
-        """Its answer has been sent, or cannot be."""
-        self.table.add((_IN_FLIGHT, -1))
-
-    def record(self, route: str, status: int, seconds: float, rows: int) -> None:
-        """Count a request that has been answered.
+    def record(self, route: str, status: int, seconds: float, rows: int, *, was_in_flight: bool = False) -> None:
+        """Count a request whose answer has been sent, or cannot be.
 
         Args:
             route: one of :data:`ROUTES`.
             status: of the answer.
             seconds: that it took.
             rows: how many it had scored.
+            was_in_flight: whether it was counted by :meth:`begin`, and no longer is.
         """
         start = _ROUTE_START + _ROUTE_NUMBER[route] * _ROUTE_COLUMNS
         buckets = start + len(STATUSES)
@@ -97,6 +94,7 @@ class ServerMetrics:
         if status_column is None:
             status_column = _STATUS_COLUMN.get(status // 100 * 100, _STATUS_COLUMN[500])
         self.table.add(
+            (_IN_FLIGHT, -1 if was_in_flight else 0),
             (_ROWS, rows),
             (start + status_column, 1),
             (buckets + bisect.bisect_left(BUCKETS, seconds), 1),
@@ -112,7 +110,7 @@ class ServerMetrics:
         self.table.add((_REFUSED_STOPPING, 1))
 
     def in_flight(self) -> int:
-        """How many requests are between :meth:`begin` and :meth:`end`."""
+        """How many requests are between :meth:`begin` and :meth:`record`."""
         return int(self.table.total(_IN_FLIGHT))
 
     def forget_process(self, row: int) -> None:

@@ -123,9 +123,7 @@ class Observer:
             return start_response(line, headers, exc_info)
 
         def end() -> None:
-            self._record(environ, status, time.perf_counter() - start)
-            if not refused:
-                self._metrics.end()
+            self._record(environ, status, time.perf_counter() - start, was_in_flight=not refused)
 
         if not refused:
             self._metrics.begin()
@@ -148,10 +146,10 @@ class Observer:
         start_response("503 Service Unavailable", headers)
         return [_STOPPING]
 
-    def _record(self, environ: WSGIEnvironment, status: int, seconds: float) -> None:
+    def _record(self, environ: WSGIEnvironment, status: int, seconds: float, *, was_in_flight: bool) -> None:
         path = environ.get("PATH_INFO", "")
         rows = environ.get(ROWS_KEY, 0)
-        self._metrics.record(route_of(path), status, seconds, rows)
+        self._metrics.record(route_of(path), status, seconds, rows, was_in_flight=was_in_flight)
         if self._log_requests and path != "/ping":
             method = environ.get("REQUEST_METHOD", "")
             fields = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,7 +23,7 @@ from openfm.serving.observer import StopFlag
 
 __all__ = ["HOOKS", "GunicornServer"]
 
-HOOKS = frozenset({"pre_fork", "post_fork", "child_exit", "worker_int"})
+HOOKS = frozenset({"pre_fork", "post_fork", "child_exit", "worker_int", "worker_exit"})
 """Gunicorn's settings that are taken."""
 
 _POLL_SECONDS = 0.02
@@ -66,6 +67,7 @@ class GunicornServer(BaseApplication):  # type: ignore[misc]
             "post_fork": lambda _server, worker: self._rows.use(worker.age),
             "child_exit": lambda _server, worker: self._rows.release(worker.age),
             "worker_int": lambda _worker: os._exit(0),  # not after a stuck thread, as Python would end
+            "worker_exit": lambda _server, _worker: _end_if_done(),
         }
         self._metrics = metrics
         self._stopping = stopping
@@ -86,6 +88,13 @@ class GunicornServer(BaseApplication):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until a signal ends it, by SystemExit."""
         _Supervisor(self, self._metrics.in_flight, self._stopping, self._graceful_seconds).run()
+
+
+def _end_if_done() -> None:
+    """End a worker that has nothing left to do, before Python tidies up: meanwhile a signal would kill it."""
+    error = sys.exc_info()[1]
+    if isinstance(error, SystemExit) and not error.code:
+        os._exit(0)
 
 
 class _WorkerRows:
