@@ -10,12 +10,13 @@ from benchmarks.frame import Report, Spread
 
 __all__ = ["DRAWN", "draw"]
 
-DRAWN = ("training", "scaling", "threads")
+DRAWN = ("training", "serving", "scaling", "threads")
 """The parts that have a plot, a file of their name."""
 
 Lines = Mapping[str, Sequence[tuple[float, float]]]
 
 _AXES = {
+    "CPU per request by rows, 1 client": ("rows of a request", "CPU us of a request", True),
     "threads": ("threads", "times as fast as one", False),
     "scaling-rows": ("rows", "ns a row", True),
     "scaling-k": ("factors k", "ns a row", True),

@@ -1,19 +1,15 @@
-"""Programs measured from start to exit, and servers until their first answer."""
+"""Programs measured from start to exit."""
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Usage", "measured", "seconds_to_first_ping"]
+__all__ = ["Usage", "measured"]
 
 # A process's peak memory begins with that of the one it was forked from: so a small one starts the program.
 _LAUNCHER = """
@@ -49,31 +45,3 @@ def measured(command: Sequence[str], environment: Mapping[str, str] | None = Non
     if code:
         raise RuntimeError(f"'{' '.join(command)}' ended with {code}: {done.stderr[-2000:]}")
     return Usage(cpu, wall, peak)
-
-
-def seconds_to_first_ping(command: Sequence[str], environment: Mapping[str, str]) -> float:
-    """Start a server, wait until ``/ping`` answers 200, and stop it. It gets its port by SAGEMAKER_BIND_TO_PORT."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    begin = time.perf_counter()
-    with subprocess.Popen(
-        command, env=os.environ | environment | {"SAGEMAKER_BIND_TO_PORT": str(port)},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as server:  # fmt: skip
-        try:
-            while not _pings(port):
-                if server.poll() is not None:
-                    raise RuntimeError(f"'{' '.join(command)}' ended with {server.returncode} before it answered")
-                time.sleep(0.005)
-            return time.perf_counter() - begin
-        finally:
-            server.terminate()
-
-
-def _pings(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=5) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False

@@ -54,7 +54,8 @@ class Peer:
             print(json.dumps(command), file=stdin, flush=True)
         line = stdout.readline()
         if not line:
-            raise PeerError(f"{self.name} ended with {self._process.wait()}; {_LOGS / self.name}.log has what it said")
+            log = (_LOGS / f"{self.name}.log").relative_to(ROOT)
+            raise PeerError(f"{self.name} ended with {self._process.wait()}; {log} has what it said")
         answer = json.loads(line)
         self.peak = answer["peak"]
         return answer
