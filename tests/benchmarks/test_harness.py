@@ -179,3 +179,17 @@ def test_thread_counts_double() -> None:
 def test_plots_are_drawn(tmp_path: Path) -> None:
     (plot,) = plots.draw({"threads": REPORT}, tmp_path)
     assert plot.read_text().startswith("<?xml")
+
+
+def test_summary_names_the_fastest_way_of_each_tool() -> None:
+    rows = [
+        ["openfm", Spread(900.0, 1, 2)],
+        ["modern-fm, Adam", Spread(20.0, 1, 2)],
+        ["modern-fm, AdaGrad", Spread(30.0, 1, 2)],
+    ]
+    speeds = Report([Table("An epoch of MNIST, one thread", ("tool", "k rows/s of CPU"), rows)])
+    job = ["MNIST", 159.0, 5, Spread(0.4, 0.3, 0.5), Spread(0.5, 0.4, 0.6), Spread(90.0, 89.0, 91.0)]
+    jobs = Report([Table("A training job", ("job", "MB", "epochs", "CPU s", "wall s", "peak MiB"), [job])])
+    text = pages.summary({"training": (speeds, HEAD), "jobs": (jobs, HEAD)})
+    assert "| MNIST | 900 | - | 30.0 | - | - | - |" in text
+    assert "| its peak memory, MiB | 90.0 |" in text
