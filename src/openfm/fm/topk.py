@@ -6,7 +6,8 @@ With some features fixed and a candidate that adds one feature c of value 1, all
 
 so that one product of a matrix and a vector scores all candidates. It is computed in float32; those whose rounding
 errors leave them a chance are computed again in float64, and of these the best are taken. So the answer does not depend
-on how a BLAS adds. A candidate that is a row of several features adds its own score and the product of V with S.
+on the order in which a product is summed. A candidate that is a row of several features adds its own score and the
+product of V with S.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def best_features(
 
     def exact(places: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         chosen = _numbers_at(numbers, places)
-        # Summed row by row: the same for equal candidates, wherever they stand, as in a BLAS it need not be.
+        # Summed row by row: the same for equal candidates, wherever they stand, which a BLAS does not promise.
         products = machine.factors[chosen] * fixed.sums
         scores: npt.NDArray[np.float64] = products.sum(axis=1) + machine.linear[chosen]
         return scores
@@ -264,11 +265,12 @@ def _approximate(
         sums32 = sums.astype(np.float32)
         for start in range(0, len(numbers), size):
             part = numbers[start : start + size]
-            # Slices are views: nothing is copied unless the memory is not aligned, which BLAS does not take.
+            # Slices are views: nothing is copied unless the memory is not aligned.
             chosen = slice(part.start, part.stop) if isinstance(part, range) else part
             factors = np.require(machine.factors[chosen], requirements="A")
             weights = machine.linear[chosen]
-            np.matmul(factors, sums32, out=scores[start : start + size])
+            # As fast as memory on one thread; a BLAS would wait for its threads after every block.
+            np.einsum("ij,j->i", factors, sums32, out=scores[start : start + size])
             scores[start : start + size] += weights
             largest_factor = max(largest_factor, float(factors.max()), -float(factors.min()))
             largest_weight = max(largest_weight, float(weights.max()), -float(weights.min()))
