@@ -67,6 +67,7 @@ fails_with("a word that is none of the choices", predictor_type="ranker")
 fails_with("not a whole number", num_factors="many")
 fails_with("a number out of its range", bias_lr="-1")
 fails_with("several at once", epochs="0", linear_lr="fast")
+fails_with("a model larger than the memory", feature_dim="2147483647", num_factors="2147483647")
 
 
 # Configuration
@@ -280,8 +281,8 @@ def _file_size(job: BreakableJob) -> None:
 
 @fails("not enough memory")
 def _memory(job: BreakableJob) -> None:
-    job.give(num_factors="1000000000")
-    job.run_under('ulimit -v 4194304; exec "$@"')
+    job.give(num_factors="10000000")  # 1.4 GB
+    job.run_under('ulimit -v 1048576; exec "$@"')
     job.environ["OPENBLAS_NUM_THREADS"] = "1"  # each of NumPy's threads reserves memory
 
 

@@ -47,7 +47,7 @@ def read_archive(source: IO[bytes]) -> io.BytesIO:
     """
     limit = unpacked_limit(os.fstat(source.fileno()).st_size)
     try:
-        with igzip.IGzipFile(fileobj=source) as unzipped:  # type: ignore[no-untyped-call]
+        with igzip.IGzipFile(fileobj=source) as unzipped:
             bounded = BoundedReader(unzipped, limit=limit)
             model_file = _read_tar(bounded)
             while bounded.read(2**20):  # to the end, where gzip compares its checksum

@@ -5,6 +5,9 @@ OPENFM_STRICT              1 or true: refuse hyperparameters that Amazon's conta
 OPENFM_NUM_THREADS         number of threads; unset, empty or ``auto``: the CPUs that the process
                            may use
 OPENFM_CHECKPOINT_SECONDS  seconds between checkpoints within an epoch, 60 if unset or empty
+OPENFM_CACHE_BYTES         bytes of memory for data that a job keeps from one epoch to the next,
+                           such as ``500000000`` or ``2GiB``; unset or empty: three quarters of what
+                           the model leaves
 OPENFM_PIPE_TIMEOUT        seconds to wait for a FIFO of Pipe mode or its next data, 600 if unset or
                            empty
 =========================  ======================================================================
@@ -32,6 +35,8 @@ DEFAULT_CHECKPOINT_SECONDS = 60.0
 
 DEFAULT_PIPE_TIMEOUT = 600.0
 
+_UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -42,12 +47,14 @@ class Environment:
         num_threads: how many threads may compute.
         checkpoint_seconds: how long an epoch is trained before the next checkpoint, above 0.
         pipe_timeout: seconds to wait for a FIFO of Pipe mode, and for its next data, above 0.
+        cache_bytes: how much memory data kept between epochs may take; None: the job decides.
     """
 
     strict: bool
     num_threads: int
     checkpoint_seconds: float = DEFAULT_CHECKPOINT_SECONDS
     pipe_timeout: float = DEFAULT_PIPE_TIMEOUT
+    cache_bytes: int | None = None
 
     @classmethod
     def read(cls, environ: Mapping[str, str], *, cpus: Callable[[], int] | None = None) -> Environment:
@@ -65,6 +72,7 @@ class Environment:
             num_threads=_threads(environ, "OPENFM_NUM_THREADS") or (cpus or available_cpus)(),
             checkpoint_seconds=_seconds(environ, "OPENFM_CHECKPOINT_SECONDS") or DEFAULT_CHECKPOINT_SECONDS,
             pipe_timeout=_seconds(environ, "OPENFM_PIPE_TIMEOUT") or DEFAULT_PIPE_TIMEOUT,
+            cache_bytes=_bytes(environ, "OPENFM_CACHE_BYTES"),
         )
 
 
@@ -121,6 +129,18 @@ def _seconds(environ: Mapping[str, str], key: str) -> float | None:
     raise CustomerError(
         f"The environment variable {key} is '{environ[key]}', but it takes a number of seconds "
         f"above 0, such as {DEFAULT_CHECKPOINT_SECONDS:g}. Correct it, or leave it unset."
+    )
+
+
+def _bytes(environ: Mapping[str, str], key: str) -> int | None:
+    value = environ.get(key, "").strip()
+    if not value:
+        return None
+    if match := re.fullmatch(r"([0-9]{1,15}) ?(|KiB|MiB|GiB)", value):
+        return int(match[1]) * _UNITS[match[2]]
+    raise CustomerError(
+        f"The environment variable {key} is '{environ[key]}', but it takes a number of bytes, or one of KiB, MiB or "
+        "GiB, such as 2GiB. Correct it, or leave it unset."
     )
 
 

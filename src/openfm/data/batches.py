@@ -2,47 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from openfm.fm.rows import SparseRows
 
-__all__ = ["LabelledRows", "whole_batches"]
+__all__ = ["BatchCutter", "LabelledRows", "joined"]
 
 LabelledRows = tuple[SparseRows, npt.NDArray[np.float32]]
 """Rows and their labels: float32, shape (rows,)."""
 
 
-def whole_batches(parts: Iterable[LabelledRows], batch_size: int) -> Iterator[LabelledRows]:
-    """Cut a stream of rows anew, so that each piece holds whole mini-batches.
+class BatchCutter:
+    """Cuts a stream of rows anew, so that each piece holds whole mini-batches.
 
     Args:
-        parts: rows in file order, in pieces of any length.
         batch_size: rows of a mini-batch.
-
-    Yields:
-        The same rows in the same order, in pieces of a multiple of ``batch_size`` rows; only the
-        last piece may end with a short batch.
+        held: rows to begin with, such as :attr:`held` of a cutter that came so far.
     """
-    held: list[LabelledRows] = []
-    rows_held = 0
-    for part in parts:
-        held.append(part)
-        rows_held += len(part[1])
-        whole = rows_held // batch_size * batch_size
+
+    def __init__(self, batch_size: int, held: Iterable[LabelledRows] = ()) -> None:
+        self._batch_size = batch_size
+        self._held = list(held)
+        self._rows_held = sum(len(labels) for _, labels in self._held)
+
+    @property
+    def held(self) -> tuple[LabelledRows, ...]:
+        """The rows that wait for more to make a batch with; they share memory with what was added."""
+        return tuple(self._held)
+
+    def add(self, rows: SparseRows, labels: npt.NDArray[np.float32]) -> LabelledRows | None:
+        """Add the next rows.
+
+        Returns:
+            The whole mini-batches that there are now, in memory that nothing else keeps; None if there is none yet.
+        """
+        whole = (self._rows_held + len(labels)) // self._batch_size * self._batch_size
         if not whole:
-            continue
-        rows, labels = _joined(held)
-        yield rows.slice(0, whole), labels[:whole]
-        held = [(rows.slice(whole, rows_held), labels[whole:])]
-        rows_held -= whole
-    if rows_held:
-        yield _joined(held)
+            self._held.append((rows, labels))
+            self._rows_held += len(labels)
+            return None
+        taken = whole - self._rows_held
+        cut = joined([*self._held, (rows.slice(0, taken), labels[:taken])])
+        self._rows_held = len(labels) - taken
+        self._held = [(rows.slice(taken, len(labels)), labels[taken:])] if self._rows_held else []
+        return cut
+
+    def last(self) -> LabelledRows | None:
+        """The rows that are left at the stream's end, which make a short mini-batch; None if there are none."""
+        return joined(self._held) if self._rows_held else None
 
 
-def _joined(parts: list[LabelledRows]) -> LabelledRows:
-    filled = [part for part in parts if len(part[1])] or parts[:1]
-    rows = SparseRows.concatenate([rows for rows, _ in filled])
-    return rows, np.concatenate([labels for _, labels in filled])
+def joined(parts: Sequence[LabelledRows]) -> LabelledRows:
+    """All rows of ``parts`` (at least one), one after the other, in memory of their own."""
+    rows = SparseRows.concatenate([rows for rows, _ in parts])
+    return rows, np.concatenate([labels for _, labels in parts])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
+from contextlib import ExitStack, closing
 from io import BufferedReader
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
+
+from isal import igzip, igzip_threaded, isal_zlib
 
 from openfm.errors import DataError
 
@@ -14,6 +15,10 @@ __all__ = ["GZIP_MAGIC", "ByteStream", "open_file"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 """The first two bytes of whatever gzip wrote (RFC 1952)."""
+
+_UNSOUND = (igzip.BadGzipFile, cast(type[Exception], isal_zlib.error))
+
+_UNPACKED_AT_ONCE = 2**17  # bytes; eight times as much is read of the file
 
 
 class ByteStream(Protocol):
@@ -26,7 +31,7 @@ class ByteStream(Protocol):
         """Frees what the stream holds; it is not read any more."""
 
 
-def open_file(path: Path, *, channel: str) -> ByteStream:
+def open_file(path: Path, *, channel: str, offset: int = 0, ahead: bool = False) -> ByteStream:
     """Opens a file of records, plain or compressed with gzip, in one piece or several one after the other.
 
     What gzip wrote is known by its first bytes, whatever the file is called: in File mode SageMaker delivers objects
@@ -35,26 +40,39 @@ def open_file(path: Path, *, channel: str) -> ByteStream:
     Args:
         path: the file.
         channel: the channel's name, for errors.
+        offset: how many bytes of the data, unpacked, to pass over.
+        ahead: whether another thread may unpack, up to a few blocks ahead.
 
     Raises:
         OSError: the file cannot be read.
+        DataError: what gzip wrote is broken before the offset.
     """
-    file = path.open("rb")
-    try:
+    with ExitStack() as opened:
+        file = opened.enter_context(path.open("rb"))
+        stream: ByteStream = file
         if file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
-            return _GzipStream(file, path, channel)
-    except BaseException:
-        file.close()
-        raise
-    return file
+            stream = opened.enter_context(closing(_GzipStream(file, path, channel, ahead)))
+            _pass_over(stream, offset)
+        elif offset:
+            file.seek(offset)
+        opened.pop_all()  # stays open
+        return stream
+
+
+def _pass_over(stream: ByteStream, count: int) -> None:
+    buffer = memoryview(bytearray(min(count, _UNPACKED_AT_ONCE)))
+    while count and (read := stream.readinto(buffer[:count])):
+        count -= read
 
 
 class _GzipStream:
     """The unpacked bytes of a file that gzip compressed."""
 
-    def __init__(self, file: BufferedReader, path: Path, channel: str) -> None:
+    def __init__(self, file: BufferedReader, path: Path, channel: str, ahead: bool) -> None:
         self._file = file
-        self._unpacked = gzip.GzipFile(fileobj=file)
+        self._unpacked = (
+            igzip_threaded.open(file, "rb", block_size=_UNPACKED_AT_ONCE) if ahead else igzip.IGzipFile(fileobj=file)
+        )
         self._path = path
         self._channel = channel
 
@@ -63,7 +81,7 @@ class _GzipStream:
             return self._unpacked.readinto(buffer)
         except EOFError as error:
             raise self._broken("is cut off: it ends before its data do") from error
-        except (zlib.error, gzip.BadGzipFile) as error:
+        except _UNSOUND as error:
             raise self._broken(f"is damaged ({error})") from error
 
     def close(self) -> None:

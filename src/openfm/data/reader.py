@@ -15,7 +15,8 @@ from openfm.data.formats.format import ReadOptions
 from openfm.data.formats.recordio import RECORDIO
 from openfm.data.formats.registry import FORMATS
 from openfm.data.pipes import PipeStream, ReadingStoppedError
-from openfm.data.records import BLOCK_BYTES, RecordBlock, RecordReader
+from openfm.data.places import START, Place
+from openfm.data.records import BLOCK_BYTES, OpenStream, RecordBlock, RecordReader
 from openfm.errors import ChannelError
 
 __all__ = ["ChannelReader", "ReadingStoppedError"]
@@ -35,6 +36,7 @@ class ChannelReader:
         index_base: libsvm: the number of the first feature, 0 or 1.
         pipe_timeout: seconds to wait for a FIFO, and for each next byte of it, before that is an error. By default any.
         block_bytes: how much is read and decoded at a time.
+        threads: how many threads may work. With more than one, what gzip compressed is unpacked on a thread of its own.
 
     Raises:
         ChannelError: files of this format cannot be read from a FIFO.
@@ -50,6 +52,7 @@ class ChannelReader:
         stopping: Callable[[], bool] = lambda: False,
         pipe_timeout: float = math.inf,
         block_bytes: int = BLOCK_BYTES,
+        threads: int = 1,
     ) -> None:
         self.channel = channel
         self._feature_dim = feature_dim
@@ -64,6 +67,7 @@ class ChannelReader:
         self._stopping = stopping
         self._pipe_timeout = pipe_timeout
         self._block_bytes = block_bytes
+        self._threads = threads
         self._passes = 0
 
     @property
@@ -71,49 +75,56 @@ class ChannelReader:
         """Whether every pass gives the same records in the same order. The FIFOs of Pipe mode may not."""
         return not self.channel.is_pipe
 
-    def read_pass(self) -> Generator[RecordBlock, None, None]:
+    def read_pass(
+        self, start: Place = START, *, abandoned: Callable[[], bool] = lambda: False
+    ) -> Generator[RecordBlock, None, None]:
         """Reads the data once more, from the start.
 
         Close the iterator to end a pass early: that closes its file or FIFO.
+
+        Args:
+            start: where to begin instead: the ``end`` of a block of an earlier pass. Not in Pipe mode.
+            abandoned: asked all the time, like ``stopping``, whether the pass is to end early.
 
         Yields:
             Blocks of at least one record; none if the channel has no files or its FIFO is empty.
 
         Raises:
-            ReadingStoppedError: a stop was requested.
+            ReadingStoppedError: a stop was requested, or the pass was abandoned.
             DataError: a record is broken or does not fit; in Amazon's words, with channel, file and record.
             ChannelError: a file cannot be read.
             PlatformError: a FIFO was silent for too long.
         """
-        with closing(self._next_pass()) as blocks:
+
+        def stopping() -> bool:
+            return abandoned() or self._stopping()
+
+        with closing(self._next_pass(stopping).read(start)) as blocks:
             for block in blocks:
-                if self._stopping():
+                if stopping():
                     raise ReadingStoppedError
                 yield block
 
-    def _next_pass(self) -> Generator[RecordBlock, None, None]:
-        files = self.channel.files
-        open_stream: Callable[[Path], ByteStream] = partial(open_file, channel=self.channel.name)
-        if self.channel.is_pipe:
-            files, open_stream = (self.channel.pipe(self._passes),), self._open_pipe
+    def _next_pass(self, stopping: Callable[[], bool]) -> RecordReader | FormatReader:
+        channel, files = self.channel, self.channel.files
+        open_stream: OpenStream
+        if channel.is_pipe:
+            files = (channel.pipe(self._passes),)
+
+            def open_stream(path: Path, *, offset: int = 0) -> ByteStream:
+                assert offset == 0  # each FIFO is read once, from its start
+                return PipeStream(path, channel=channel.name, stopping=stopping, timeout=self._pipe_timeout)
+        else:
+            open_stream = partial(open_file, channel=channel.name, ahead=self._threads > 1)
         self._passes += 1
         if self._format is not RECORDIO:
             return FormatReader(
-                files,
-                channel=self.channel.name,
-                format=self._format,
-                options=self._options,
-                open_stream=open_stream,
-            ).read()
-        return iter(
-            RecordReader(
-                files,
-                channel=self.channel.name,
-                feature_dim=self._feature_dim,
-                block_bytes=self._block_bytes,
-                open_stream=open_stream,
+                files, channel=channel.name, format=self._format, options=self._options, open_stream=open_stream
             )
+        return RecordReader(
+            files,
+            channel=channel.name,
+            feature_dim=self._feature_dim,
+            block_bytes=self._block_bytes,
+            open_stream=open_stream,
         )
-
-    def _open_pipe(self, path: Path) -> ByteStream:
-        return PipeStream(path, channel=self.channel.name, stopping=self._stopping, timeout=self._pipe_timeout)

@@ -19,12 +19,12 @@ states the same rules slowly, on Google's parser, and is what the tests compare 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ import numpy.typing as npt
 from openfm.data.faults import Fault, channel_error, data_error
 from openfm.data.files import GZIP_MAGIC, ByteStream, open_file
 from openfm.data.identities import RecordIdentities
-from openfm.data.places import Place
+from openfm.data.places import START, Place
 from openfm.data.recordio import is_recordio
 from openfm.data.writing import write_records
 from openfm.errors import ChannelError
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLOCK_BYTES",
+    "OpenStream",
     "RecordBlock",
     "RecordReader",
     "decode_bare_record",
@@ -57,7 +58,7 @@ __all__ = [
 Bytes = bytes | bytearray | memoryview
 LabelMode = Literal["required", "optional", "ignored"]
 
-BLOCK_BYTES = 2 * 2**20
+BLOCK_BYTES = 2**20
 """How much of a channel is read and decoded at a time; it stays in the processor's caches."""
 
 _FRAME_HEADER_BYTES = 8
@@ -83,6 +84,11 @@ class RecordBlock:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of memory that features and labels take."""
+        return self.rows.nbytes + (0 if self.labels is None else self.labels.nbytes)
 
 
 def read_records(
@@ -166,6 +172,17 @@ def encode_scores(
     )
 
 
+class OpenStream(Protocol):
+    """Opens one file of a channel."""
+
+    def __call__(self, path: Path, *, offset: int = 0) -> ByteStream:
+        """Its data from ``offset`` on, in unpacked bytes.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+
+
 class RecordReader:
     """Reads files of records in order, block by block; every record must have a label.
 
@@ -186,38 +203,45 @@ class RecordReader:
         channel: str,
         feature_dim: int,
         block_bytes: int = BLOCK_BYTES,
-        open_stream: Callable[[Path], ByteStream] | None = None,
+        open_stream: OpenStream | None = None,
     ) -> None:
         self.files = tuple(files)
         self.channel = channel
         self.feature_dim = feature_dim
         self.block_bytes = block_bytes
-        self._open = open_stream or partial(open_file, channel=channel)
+        self._open: OpenStream = open_stream or partial(open_file, channel=channel)
 
     def __iter__(self) -> Generator[RecordBlock, None, None]:
+        """All blocks; see :meth:`read`."""
+        return self.read()
+
+    def read(self, start: Place = START) -> Generator[RecordBlock, None, None]:
         """Yields blocks of at least one record; closing the iterator closes the file.
+
+        Args:
+            start: where to begin, such as the ``end`` of a block of an earlier pass.
 
         Raises:
             DataError: a record is broken or does not fit; in Amazon's words, with channel, file and record.
             ChannelError: a file cannot be read.
         """
-        for path in self.files:
-            yield from self._read_file(path)
+        for number in range(start.file, len(self.files)):
+            yield from self._read_file(start if number == start.file else Place(number))
 
-    def _read_file(self, path: Path) -> Generator[RecordBlock, None, None]:
+    def _read_file(self, start: Place) -> Generator[RecordBlock, None, None]:
+        path = self.files[start.file]
         try:
-            with closing(self._open(path)) as stream:
-                yield from self._decode_stream(stream, path)
+            with closing(self._open(path, offset=start.offset)) as stream:
+                yield from self._decode_stream(stream, start)
         except OSError as error:
             raise ChannelError(
                 f"Unable to read data channel '{self.channel}'. Cannot read '{path}': {error.strerror or error}. "
                 "Make it readable for the user that openfm runs as."
             ) from error
 
-    def _decode_stream(self, stream: ByteStream, path: Path) -> Generator[RecordBlock, None, None]:
+    def _decode_stream(self, stream: ByteStream, place: Place) -> Generator[RecordBlock, None, None]:
         buffer = bytearray(self.block_bytes)
-        filled = 0  # bytes of the buffer that hold data
-        record = offset = 0  # of the buffer's first byte, in the file
+        filled = 0  # bytes of the buffer that hold data, the first of which lies at `place`
         final = False
         while not final:
             filled, final = _fill(stream, buffer, filled)
@@ -226,18 +250,18 @@ class RecordReader:
             )
             if decoded.fault is not None:
                 kind, number, start, found, expected = decoded.fault
-                fault = Fault(kind, record + number, offset + start, found, expected)
+                fault = Fault(kind, place.record + number, place.offset + start, found, expected)
+                path = self.files[place.file]
                 raise channel_error(fault, self.channel, path, _hint(fault, bytes(buffer[start : start + 12])))
-            block = _block(decoded)
-            if len(block):
-                yield block
-            record += len(block)
-            offset += decoded.consumed
+            rows = len(decoded.indptr) - 1
+            place = Place(place.file, place.offset + decoded.consumed, place.record + rows)
             left = filled - decoded.consumed
             buffer[:left] = buffer[decoded.consumed : filled]
             filled = left
             if filled == len(buffer):  # one record is larger than the buffer
                 buffer.extend(bytes(len(buffer)))
+            if rows:
+                yield _block(decoded, place)
 
 
 def _fill(stream: ByteStream, buffer: bytearray, filled: int) -> tuple[int, bool]:
@@ -266,7 +290,7 @@ def _block_or_error(decoded: _core.Decoded) -> RecordBlock:
     return _block(decoded)
 
 
-def _block(decoded: _core.Decoded) -> RecordBlock:
+def _block(decoded: _core.Decoded, end: Place | None = None) -> RecordBlock:
     rows = SparseRows(decoded.indptr, decoded.indices, decoded.values, decoded.feature_dim)
     identities = None if decoded.identities is None else RecordIdentities(*decoded.identities)
-    return RecordBlock(rows, decoded.labels, decoded.dense_records, identities)
+    return RecordBlock(rows, decoded.labels, decoded.dense_records, identities, end)

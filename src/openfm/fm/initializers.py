@@ -46,9 +46,17 @@ class RandomStreams:
         self._generator = ParallelGenerator(seed % 2**32)
         self._threads = threads
 
-    def draw(self, initializer: Initializer, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-        """Draw a float32 array of ``shape``, filled in row-major order. A constant draws nothing."""
-        out = np.empty(int(np.prod(shape)), dtype=np.float32)
+    def draw(
+        self, initializer: Initializer, shape: tuple[int, ...], *, out: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Draw a float32 array of ``shape``, filled in row-major order. A constant draws nothing.
+
+        Args:
+            initializer: what to draw.
+            shape: of the array.
+            out: the array to fill, C-contiguous; a new one if None.
+        """
+        out = np.empty(int(np.prod(shape)), dtype=np.float32) if out is None else out.reshape(-1)
         if initializer.method == "normal":
             self._generator.fill_normal(out, initializer.scale, self._threads)
         elif initializer.method == "uniform":

@@ -45,6 +45,11 @@ class SparseRows:
         """The number of stored (non-zero) values."""
         return len(self.indices)
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of memory that the rows take: 8 for each non-zero, and 8 for each row."""
+        return self.indptr.nbytes + self.indices.nbytes + self.values.nbytes
+
     def slice(self, begin: int, end: int) -> SparseRows:
         """Rows ``begin`` to ``end`` (exclusive). Indices and values share memory."""
         first, last = self.indptr[begin], self.indptr[end]
@@ -66,9 +71,7 @@ class SparseRows:
 
     @staticmethod
     def concatenate(parts: Sequence[SparseRows]) -> SparseRows:
-        """All rows of ``parts`` (at least one, of equal width), one after the other."""
-        if len(parts) == 1:
-            return parts[0]
+        """All rows of ``parts`` (at least one, of equal width), one after the other, in memory of their own."""
         ends = np.cumsum([part.nnz for part in parts])
         shifted = [part.indptr[1:] + end - part.nnz for part, end in zip(parts, ends, strict=True)]
         return SparseRows(

@@ -18,7 +18,7 @@ from openfm.fm.settings import GroupSettings, TrainingSettings
 from openfm.native import _core
 from openfm.native._core import BatchBlock
 
-__all__ = ["PARTS", "BatchBlock", "ByGroup", "Part", "Trainer", "TrainerState", "initial_machine"]
+__all__ = ["PARTS", "BatchBlock", "ByGroup", "Part", "Trainer", "TrainerState", "initial_machine", "trainer_bytes"]
 
 ByGroup = tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """A value for the bias, the linear weights and the factors."""
@@ -99,7 +99,9 @@ class Trainer:
         self._indexer = _core.BatchIndexer(
             settings.feature_dim, settings.mini_batch_size, not settings.lazy_update, dense
         )
-        machine = initial_machine(settings, threads=threads) if initial is None else initial
+        machine = initial
+        if machine is None:
+            machine = initial_machine(settings, threads=threads, factors=self._native.packed_factors())
         self._native.set_parameters(machine.bias, machine.linear, machine.factors)
 
     def batches(
@@ -157,6 +159,10 @@ class Trainer:
     def machine(self) -> FactorizationMachine:
         """The machine as trained so far (a copy)."""
         return FactorizationMachine(*self.parameters(), self._settings.predictor_type)
+
+    def finish(self) -> FactorizationMachine:
+        """The machine as trained, in the trainer's memory: the trainer cannot be used any more."""
+        return FactorizationMachine(*self._native.release(), self._settings.predictor_type)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -216,11 +222,28 @@ class Trainer:
         )
 
 
-def initial_machine(settings: TrainingSettings, *, threads: int = 1) -> FactorizationMachine:
+def trainer_bytes(feature_dim: int, num_factors: int) -> int:
+    """The bytes of memory that a :class:`Trainer` takes.
+
+    For each feature that is a record of V and two moments (k is rounded up to a multiple of 8) and 32 bytes for w and
+    what is scalar like it, in whole cache lines of 64 bytes; and a counter of 4 bytes, which indexing needs.
+    """
+    record = 3 * 4 * _rounded_up(num_factors, 8) + 32
+    return feature_dim * (_rounded_up(record, 64) + 4)
+
+
+def initial_machine(
+    settings: TrainingSettings, *, threads: int = 1, factors: npt.NDArray[np.float32] | None = None
+) -> FactorizationMachine:
     """Draw initial parameters from MXNet's random streams in the order of Amazon's current container.
 
     That is V (D, k), w0, w (sorted by MXNet's names v, w0_weight, w1_weight) for the sparse network, and w, then V as
     a (k, D) matrix for the dense one. What ``use_bias`` and ``use_linear`` leave out is 0 and draws nothing.
+
+    Args:
+        settings: of the machine.
+        threads: how many threads draw; the values do not depend on it.
+        factors: memory for V where it is drawn as it stands: float32, shape (D, k), C-contiguous.
 
     Raises:
         HyperparameterError: a value drawn is too large for float32.
@@ -235,7 +258,7 @@ def initial_machine(settings: TrainingSettings, *, threads: int = 1) -> Factoriz
         factors = streams.draw(settings.factors.initializer, (k, d)).T
         bias = streams.draw(of_bias, (1,))
     else:
-        factors = streams.draw(settings.factors.initializer, (d, k))
+        factors = streams.draw(settings.factors.initializer, (d, k), out=factors)
         bias = streams.draw(of_bias, (1,))
         linear = streams.draw(of_linear, (d,))
     for name, values in (("bias", bias), ("linear", linear), ("factors", factors)):
@@ -245,6 +268,10 @@ def initial_machine(settings: TrainingSettings, *, threads: int = 1) -> Factoriz
                 f"or {name}_init_value."
             )
     return FactorizationMachine(float(bias[0]), linear, factors, settings.predictor_type)
+
+
+def _rounded_up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
 
 
 def _rates(group: GroupSettings, enabled: bool) -> tuple[float, float, bool]:

@@ -247,6 +247,11 @@ class Trainer:
     ) -> None: ...
     @property
     def step(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    def packed_factors(self) -> npt.NDArray[np.float32]:
+        """The trainer's own memory, as room for V: float32, shape (D, k), for :meth:`set_parameters` only."""
+
     def set_parameters(
         self, bias: float, linear: npt.NDArray[np.float32], factors: npt.NDArray[np.float32]
     ) -> None: ...
@@ -256,6 +261,9 @@ class Trainer:
         self, part: Literal["parameters", "means", "variances"], first: int, out: npt.NDArray[np.float32]
     ) -> None:
         """Fills ``out``, of shape (rows, k), with the rows of V from ``first`` on."""
+
+    def release(self) -> tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The parameters, V in the trainer's memory. The trainer is empty then: no array has its shapes."""
 
     def set_optimizer(
         self,

@@ -98,6 +98,7 @@ Table::Places Table::places(Part part) const {
 }
 
 void Table::set(Part part, const float* linear, const float* factors) {
+    if (factors == memory_.get()) return spread(linear);
     const Places at = places(part);
     for_records([&](int64_t begin, int64_t end) {
         for (int64_t f = begin; f < end; ++f) {
@@ -108,6 +109,32 @@ void Table::set(Part part, const float* linear, const float* factors) {
         }
     });
     has_moments_ |= part != kParameters;
+}
+
+// Lays out the records where V lies packed, from the last on: no record reaches into factors that are still to move.
+void Table::spread(const float* linear) {
+    const size_t rest = static_cast<size_t>(view_.stride - num_factors_) * sizeof(float);
+    for (int64_t f = feature_dim_ - 1; f >= 0; --f) {
+        float* record = view_.record(f);
+        std::memmove(record, memory_.get() + f * num_factors_, static_cast<size_t>(num_factors_) * sizeof(float));
+        std::memset(record + num_factors_, 0, rest);
+        record[view_.scalars() + FactorTable::kWeight] = linear[f];
+    }
+    has_moments_ = false;
+}
+
+float* Table::release(float* linear) {
+    const size_t bytes = static_cast<size_t>(num_factors_) * sizeof(float);
+    for (int64_t f = 0; f < feature_dim_; ++f) {
+        const float* record = view_.record(f);
+        linear[f] = record[view_.scalars() + FactorTable::kWeight];
+        std::memmove(memory_.get() + f * num_factors_, record, bytes);
+    }
+    float* memory = memory_.release();
+    void* cut = std::realloc(memory, bytes * static_cast<size_t>(feature_dim_));
+    feature_dim_ = 0;  // nothing fits what is no more
+    view_.records = nullptr;
+    return cut ? static_cast<float*>(cut) : memory;
 }
 
 void Table::get_linear(Part part, float* linear) const {

@@ -20,9 +20,14 @@ public:
     const FactorTable& view() const { return view_; }
     int64_t feature_dim() const { return feature_dim_; }
     int64_t num_factors() const { return num_factors_; }
+    int64_t bytes() const { return feature_dim_ * view_.stride * static_cast<int64_t>(sizeof(float)); }
 
     // What a record holds of a feature: the parameters, or Adam's first or second moments of them.
     enum Part { kParameters, kMeans, kVariances };
+
+    // Where V may be written before set(kParameters, linear, packed_factors()), so that it is never there twice: the
+    // table's own memory, of which it takes the first feature_dim x num_factors floats.
+    float* packed_factors() { return memory_.get(); }
 
     // Copies one part of all records from arrays: of w (feature_dim) and of V (feature_dim x num_factors).
     void set(Part part, const float* linear, const float* factors);
@@ -30,6 +35,9 @@ public:
     // Copies one part to arrays: of w, and of `count` rows of V from row `first` on.
     void get_linear(Part part, float* linear) const;
     void get_factors(Part part, int64_t first, int64_t count, float* factors) const;
+
+    // Ends the table: V, in its memory, which is cut to size and which the caller frees; copies w.
+    float* release(float* linear);
 
     // Forgets Adam's moments, which training leaves.
     void clear_moments();
@@ -48,6 +56,7 @@ private:
     Places places(Part part) const;
     template <class Work>
     void for_records(const Work& work) const;
+    void spread(const float* linear);
 
     int64_t feature_dim_, num_factors_;
     int threads_;
@@ -93,6 +102,7 @@ public:
     Trainer(int64_t feature_dim, int64_t num_factors, const TrainerOptions& options, const Kernels& kernels);
 
     const Table& table() const { return table_; }
+    Table& table() { return table_; }
     int64_t batch_size() const { return options_.batch_size; }
 
     // w0 and Adam's moments of it.

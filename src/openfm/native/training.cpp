@@ -222,6 +222,27 @@ void copy_factors(const Trainer& trainer, const std::string& part, int64_t first
     table.get_factors(wanted, first, count, out.data());
 }
 
+nb::ndarray<nb::numpy, float> packed_factors(Trainer& trainer) {
+    Table& table = trainer.table();
+    return {table.packed_factors(),
+            {static_cast<size_t>(table.feature_dim()), static_cast<size_t>(table.num_factors())},
+            nb::find(trainer)};
+}
+
+nb::tuple release(Trainer& trainer) {
+    Table& table = trainer.table();
+    const auto d = static_cast<size_t>(table.feature_dim()), k = static_cast<size_t>(table.num_factors());
+    Array<float> linear(table.feature_dim());
+    float* factors = nullptr;
+    {
+        nb::gil_scoped_release release;
+        factors = table.release(linear.get());
+    }
+    nb::capsule owner(factors, [](void* p) noexcept { std::free(p); });
+    return nb::make_tuple(trainer.bias().parameter, to_numpy(std::move(linear), {d}),
+                          Result<float>(factors, {d, k}, owner));
+}
+
 void set_parameters(Trainer& trainer, float bias, Vector<float> linear, Matrix<float> factors) {
     check_shapes(trainer.table(), linear, factors);
     nb::gil_scoped_release release;
@@ -274,11 +295,14 @@ void register_training(nb::module_& m) {
              nb::arg("batch_size"), nb::arg("bias"), nb::arg("linear"), nb::arg("factors"), nb::arg("rescale"),
              nb::arg("epsilon"), nb::arg("clip"), nb::arg("threads"), nb::arg("instruction_set") = "")
         .def("set_parameters", &set_parameters, nb::arg("bias"), nb::arg("linear"), nb::arg("factors"))
+        .def("packed_factors", &packed_factors)
+        .def("release", &release)
         .def("bias", &bias_of, nb::arg("part"))
         .def("linear", &linear_of, nb::arg("part"))
         .def("copy_factors", &copy_factors, nb::arg("part"), nb::arg("first"), nb::arg("out"))
         .def("set_optimizer", &set_optimizer, nb::arg("step"), nb::arg("means"), nb::arg("variances"))
         .def_prop_ro("step", &Trainer::step)
+        .def_prop_ro("nbytes", [](const Trainer& trainer) { return trainer.table().bytes(); })
         .def(
             "train",
             [](Trainer& trainer, const BatchBlock& block, int64_t first, int64_t last) {

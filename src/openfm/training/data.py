@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from openfm.contract.hyperparameters import DenseNetwork
-from openfm.data.batches import LabelledRows, whole_batches
+from openfm.data.ahead import Abandoned, run_ahead
+from openfm.data.batches import BatchCutter, LabelledRows, joined
 from openfm.data.reader import ChannelReader
 from openfm.data.records import RecordBlock
-from openfm.errors import DataError
+from openfm.errors import DataError, HyperparameterError
 from openfm.fm.model import PredictorType
 from openfm.fm.settings import TrainingSettings
 from openfm.fm.trainer import BatchBlock, Trainer
+from openfm.training.batch_cache import BatchCache, Remainder
 
 __all__ = ["LabelOrder", "TrainingData", "checked_labels"]
 
-_SHUFFLED_PIECE = 65536  # rows indexed at once where each epoch has an order of its own
+_SHUFFLED_PIECE = 2**18  # non-zeros and rows indexed at once where each epoch has an order of its own
 
 
 class LabelOrder:
@@ -45,11 +49,22 @@ class LabelOrder:
         return self._rises != self._falls
 
 
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Mini-batches that come next, whether dense records were met for them, and what follows them; None: nothing."""
+
+    batches: BatchBlock
+    met_dense: bool
+    rest: Remainder | None
+
+
 class TrainingData:
     """The records of the channel ``train`` as mini-batches, epoch after epoch.
 
-    The first epoch reads the records and keeps their batches; later epochs use these again. In Pipe mode each epoch
-    reads the records anew, from the next FIFO.
+    The first epoch reads the records and keeps their mini-batches while they fit the memory that it may use; later
+    epochs use these again and read only what follows them. In Pipe mode each epoch reads all, from the next FIFO.
+
+    Where there is more than one thread, reading, decoding and indexing have one of their own, a step ahead of training.
 
     Args:
         reader: of the channel; each epoch that reads takes one pass.
@@ -57,6 +72,8 @@ class TrainingData:
         trainer: indexes the batches.
         network: ``amazon`` takes dense records only.
         on_dense: called once, when the first dense record is met, before it is trained on.
+        cache_bytes: how much memory may be used to keep data from one epoch to the next.
+        threads: how many threads may work.
     """
 
     def __init__(
@@ -67,6 +84,8 @@ class TrainingData:
         trainer: Trainer,
         network: DenseNetwork,
         on_dense: Callable[[], None],
+        cache_bytes: int,
+        threads: int,
     ) -> None:
         self._reader = reader
         self._channel = reader.channel.name
@@ -74,8 +93,11 @@ class TrainingData:
         self._trainer = trainer
         self._network = network
         self._on_dense: Callable[[], None] | None = on_dense
-        self._kept: list[BatchBlock] | None = None
+        self._cache_bytes = cache_bytes
+        self._threads = threads
+        self._cache = BatchCache(cache_bytes if reader.repeats else 0)
         self._all_rows: LabelledRows | None = None
+        self._records_at_first: int | None = None
         self.records = 0
         self.label_order = LabelOrder()
 
@@ -84,52 +106,105 @@ class TrainingData:
 
         Raises:
             ReadingStoppedError: a stop was requested while records were read.
-            DataError: a record cannot be trained on, or there is none.
+            DataError: a record cannot be trained on, there is none, or there are others than in the first epoch.
+            HyperparameterError: the records are to be shuffled, and do not fit into the memory that they may use.
         """
         if self._settings.shuffle:
-            yield from self._shuffled(number)
-        elif self._kept is not None:
-            yield from self._kept
+            produce = partial(self._shuffled, number)
         else:
-            kept = []
-            for rows, labels in whole_batches(self._read(), self._settings.mini_batch_size):
-                batches = self._trainer.batches(rows, labels)
-                if self._reader.repeats:
-                    kept.append(batches)
-                yield batches
-            self._kept = kept or None
+            yield from self._cache.blocks
+            if self._cache.rest is None:
+                return
+            produce = partial(self._in_order, self._cache.rest)
+        with closing(run_ahead(produce, threads=self._threads)) as steps:
+            for step in steps:
+                if step.met_dense and self._on_dense is not None:
+                    self._on_dense()
+                    self._on_dense = None
+                if not self._settings.shuffle:
+                    self._cache.offer(step.batches, step.rest)
+                yield step.batches
 
-    def _shuffled(self, epoch: int) -> Iterator[BatchBlock]:
+    def forget(self) -> None:
+        """Free all data that were kept; an epoch reads them anew."""
+        self._cache = BatchCache(0)
+        self._all_rows = None
+
+    def _in_order(self, rest: Remainder, abandoned: Abandoned) -> Generator[_Step, None, None]:
+        cutter = BatchCutter(self._settings.mini_batch_size, rest.held)
+        met_dense = False
+        with closing(self._read(rest, abandoned)) as blocks:
+            for block, labels in blocks:
+                met_dense |= block.dense_records > 0
+                if (piece := cutter.add(block.rows, labels)) is not None:
+                    assert block.end is not None  # ChannelReader tells it
+                    following = Remainder(block.end, self.records, cutter.held)
+                    yield _Step(self._trainer.batches(*piece), met_dense, following)
+        if (piece := cutter.last()) is not None:
+            yield _Step(self._trainer.batches(*piece), met_dense, None)
+
+    def _shuffled(self, epoch: int, abandoned: Abandoned) -> Generator[_Step, None, None]:
+        met_dense = False
         if self._all_rows is None or not self._reader.repeats:
-            parts = list(self._read())
-            self._all_rows = next(whole_batches(parts, max(1, self.records)))
+            self._all_rows, met_dense = self._read_all(abandoned)
         rows, labels = self._all_rows
         # RandomState's streams are frozen: the order is the same with every version of NumPy.
         seeds = np.random.SeedSequence([self._settings.seed, epoch])
         order = np.random.RandomState(np.random.MT19937(seeds)).permutation(len(labels))
         size = self._settings.mini_batch_size
-        piece = max(1, _SHUFFLED_PIECE // size) * size
+        piece = max(1, int(_SHUFFLED_PIECE * len(rows) / (rows.nnz + len(rows)) / size)) * size
         for begin in range(0, len(order), piece):
             taken = order[begin : begin + piece]
-            yield self._trainer.batches(rows.take(taken), labels[taken])
+            yield _Step(self._trainer.batches(rows.take(taken), labels[taken]), met_dense, None)
 
-    def _read(self) -> Generator[LabelledRows, None, None]:
-        self.records = 0
+    def _read_all(self, abandoned: Abandoned) -> tuple[LabelledRows, bool]:
+        """All records, and whether dense ones are among them."""
+        parts: list[LabelledRows] = []
+        needed, met_dense = 0, False
+        self._all_rows = None  # of the last FIFO
+        with closing(self._read(Remainder(), abandoned)) as blocks:
+            for block, labels in blocks:
+                parts.append((block.rows, labels))
+                met_dense |= block.dense_records > 0
+                needed += 2 * block.nbytes  # in pieces, and then joined
+                if needed > self._cache_bytes:
+                    raise HyperparameterError(
+                        f"shuffle is 'true', for which all records of channel '{self._channel}' must be in memory, but "
+                        f"they take more than the {self._cache_bytes} bytes that they may have. Give the job more "
+                        "memory or a larger OPENFM_CACHE_BYTES, or shuffle the records in their files and leave "
+                        "shuffle out."
+                    )
+        return joined(parts), met_dense
+
+    def _read(
+        self, rest: Remainder, abandoned: Abandoned
+    ) -> Generator[tuple[RecordBlock, npt.NDArray[np.float32]], None, None]:
+        """The blocks of records from a place on, with their labels, checked."""
+        self.records = rest.records
         self.label_order = LabelOrder()
-        with closing(self._reader.read_pass()) as blocks:
+        with closing(self._reader.read_pass(rest.place, abandoned=abandoned)) as blocks:
             for block in blocks:
                 self._check_density(block)
                 labels = checked_labels(block, self._settings.predictor_type, self._channel, self.records)
                 self.label_order.add(labels)
                 self.records += len(labels)
-                yield block.rows, labels
+                yield block, labels
+        self._check_count()
+
+    def _check_count(self) -> None:
         if not self.records:
             raise DataError(f"Channel '{self._channel}' holds no records. Provide at least one labelled record.")
+        if not self._reader.repeats:
+            return
+        if self._records_at_first is None:
+            self._records_at_first = self.records
+        if self.records != self._records_at_first:
+            raise DataError(
+                f"Channel '{self._channel}' held {self._records_at_first} records in the first epoch and holds "
+                f"{self.records} now. Leave its files as they are while the job runs."
+            )
 
     def _check_density(self, block: RecordBlock) -> None:
-        if block.dense_records and self._on_dense is not None:
-            self._on_dense()
-            self._on_dense = None
         if self._network is DenseNetwork.AMAZON and block.dense_records < len(block.rows):
             raise DataError(
                 f"dense_network is 'amazon', which trains dense records only, but channel "

@@ -53,7 +53,8 @@ class EpochLoop:
         stop: asked all the time whether to stop early.
         checkpointing: where the job's state goes to; None: nowhere.
         saved: the state to go on from; ``trainer`` has its parameters.
-        threads: how many threads score.
+        cache_bytes: how much memory may be used to keep data from one epoch to the next.
+        threads: how many threads read and score.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class EpochLoop:
         stop: StopRequest,
         checkpointing: Checkpointing | None,
         saved: SavedJob | None,
+        cache_bytes: int,
         threads: int,
     ) -> None:
         self._settings = hyperparameters.network_settings()
@@ -81,6 +83,8 @@ class EpochLoop:
             trainer=trainer,
             network=hyperparameters.dense_network,
             on_dense=lambda: log.warning(_DENSE_WARNINGS[hyperparameters.dense_network]),
+            cache_bytes=cache_bytes,
+            threads=threads,
         )
         self._job_log = log
         self._log = EpochLog(log, self._settings, hyperparameters.batch_metrics_publish_interval)
@@ -92,14 +96,24 @@ class EpochLoop:
         self._state = JobState()
         self._metrics = running_metrics(self._settings.predictor_type)
         self._pace = _Pace()
+        self._is_finished = False
         if saved is not None:
             self._resume(saved)
 
-    def machine(self) -> FactorizationMachine:
-        """The machine that the job ends with: the best epoch's, or as trained so far."""
+    def finish(self) -> FactorizationMachine:
+        """The machine that the job ends with: the best epoch's, or as trained so far.
+
+        What only training needs is freed. What a last checkpoint needs is kept if a stop was requested; without one,
+        the last epoch has saved it.
+        """
+        self._data.forget()
         best = None if self._early_stopping is None else self._early_stopping.parameters
-        parameters = best if best is not None and self._is_done else self._trainer.parameters()
-        return FactorizationMachine(*parameters, self._settings.predictor_type)
+        if best is not None and self._is_done:
+            return FactorizationMachine(*best, self._settings.predictor_type)
+        if self._checkpointing is not None and self._stop.requested:
+            return self._trainer.machine()
+        self._is_finished = True
+        return self._trainer.finish()
 
     def run(self) -> None:
         """Train all epochs that are left, or until a stop is requested.
@@ -123,12 +137,12 @@ class EpochLoop:
             )
 
     def save_checkpoint(self) -> None:
-        """Save what the job can go on from, if it keeps checkpoints and anything has been trained.
+        """Save what the job can go on from, if it keeps checkpoints and anything has been trained since the last.
 
         Raises:
             PlatformError: it cannot be written.
         """
-        if self._checkpointing is not None and self._trainer.step:
+        if self._checkpointing is not None and self._trainer.step and not self._is_finished:
             self._state.metric_totals = self._metrics.totals()
             best = None if self._early_stopping is None else self._early_stopping.parameters
             self._checkpointing.save(self._trainer, self._state, best)

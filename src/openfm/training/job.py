@@ -18,6 +18,7 @@ from openfm.contract.environment import Environment
 from openfm.contract.failure import classify, write_failure
 from openfm.contract.hyperparameters import DenseNetwork, Hyperparameters
 from openfm.contract.job_log import JobLog
+from openfm.contract.memory import map_arrays
 from openfm.contract.paths import ContractPaths
 from openfm.data.channel import Channel, find_channel
 from openfm.data.reader import ChannelReader, ReadingStoppedError
@@ -27,6 +28,7 @@ from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.trainer import Trainer, initial_machine
 from openfm.training.checkpointing import Checkpointing, SavedJob
 from openfm.training.epochs import EpochLoop
+from openfm.training.memory import JobMemory
 from openfm.training.scoring import score_channel
 from openfm.training.stop import StopRequest
 from openfm.training.warm_start import machine_to_start_from
@@ -59,6 +61,7 @@ def main(environ: Mapping[str, str]) -> int:
     paths = ContractPaths.from_environ(environ)
     stop = StopRequest()
     stop.catch()
+    map_arrays()
     try:
         run(paths, environ, stop)
     except Exception as exception:  # the last place where blame can be told
@@ -112,21 +115,16 @@ class _Job:
 
     def run(self) -> None:
         """Train, save, and score what is to be scored."""
-        checkpointing = self._checkpointing()
-        saved = None if checkpointing is None else checkpointing.find()
-        initial = self._initial_machine(saved)
-        if self._stop.requested and saved is None:
-            # Before the first mini-batch. What the trainer needs of memory and time beside these is not spent.
-            self._save(initial)
-            self._log.info(_STOPPED)
-            return
         watched = self._channels.validation if self._hyperparameters.early_stopping_patience is not None else None
         validation = None if watched is None else self._reader(watched)
-        loop = self._loop(initial, saved, validation, checkpointing)
+        loop = self._start(validation)
+        if loop is None:
+            self._log.info(_STOPPED)
+            return
         self._log.metrics({"initialize.time": _milliseconds(self._begin)}, start=self._begin, end=time.time())
         setup = _milliseconds(self._begin)
         loop.run()
-        machine = loop.machine()
+        machine = loop.finish()
         self._save(machine)
         if self._stop.requested:
             self._save_last_checkpoint(loop)
@@ -140,6 +138,31 @@ class _Job:
         timings = {"setuptime": setup, "totaltime": _milliseconds(self._begin)}
         self._log.metrics(timings, start=self._begin, end=time.time())
 
+    def _start(self, validation: ChannelReader | None) -> EpochLoop | None:
+        """All that training needs; None if a stop was requested before, and the model of no training is saved."""
+        checkpointing = self._checkpointing()
+        saved = None if checkpointing is None else checkpointing.find()
+        settings, threads = self._hyperparameters.network_settings(), self._environment.num_threads
+        memory = JobMemory.plan(settings, self._environment.cache_bytes)
+        self._log.info(str(memory))
+        initial = self._given_machine(saved)
+        if self._stop.requested and saved is None:
+            # What the trainer needs of memory and time beside the model is not spent.
+            self._save(initial or initial_machine(settings, threads=threads))
+            return None
+        return EpochLoop(
+            self._hyperparameters,
+            Trainer(settings, initial=initial, threads=threads),
+            self._reader(self._channels.train),
+            validation,
+            log=self._log,
+            stop=self._stop,
+            checkpointing=checkpointing,
+            saved=saved,
+            cache_bytes=memory.cache,
+            threads=threads,
+        )
+
     def _reader(self, channel: Channel) -> ChannelReader:
         content_type = self._inputs.content_type(channel.name)
         return ChannelReader(
@@ -149,6 +172,7 @@ class _Job:
             index_base=content_type.index_base,
             stopping=lambda: self._stop.requested,
             pipe_timeout=self._environment.pipe_timeout,
+            threads=self._environment.num_threads,
         )
 
     def _checkpointing(self) -> Checkpointing | None:
@@ -161,38 +185,18 @@ class _Job:
             CheckpointFolder(folder), self._hyperparameters, self._log, seconds=self._environment.checkpoint_seconds
         )
 
-    def _initial_machine(self, saved: SavedJob | None) -> FactorizationMachine:
-        """What training starts from: a checkpoint, else the model in the channel ``model``, else drawn values."""
+    def _given_machine(self, saved: SavedJob | None) -> FactorizationMachine | None:
+        """What training starts from: a checkpoint, else the model in the channel ``model``, else None: drawn values."""
         self._log.info(_NETWORKS[self._hyperparameters.dense_network])
-        settings, threads = self._hyperparameters.network_settings(), self._environment.num_threads
+        settings = self._hyperparameters.network_settings()
         path = self._paths.data / MODEL.names[0]
         if saved is not None:
             return FactorizationMachine(*saved.trainer.parameters, settings.predictor_type)
-        if path.exists():
-            machine = machine_to_start_from(path, settings, threads=threads)
-            self._log.info(f"Training starts from the parameters of the model in {path}.")
-            return machine
-        return initial_machine(settings, threads=threads)
-
-    def _loop(
-        self,
-        initial: FactorizationMachine,
-        saved: SavedJob | None,
-        validation: ChannelReader | None,
-        checkpointing: Checkpointing | None,
-    ) -> EpochLoop:
-        threads = self._environment.num_threads
-        return EpochLoop(
-            self._hyperparameters,
-            Trainer(self._hyperparameters.network_settings(), initial=initial, threads=threads),
-            self._reader(self._channels.train),
-            validation,
-            log=self._log,
-            stop=self._stop,
-            checkpointing=checkpointing,
-            saved=saved,
-            threads=threads,
-        )
+        if not path.exists():
+            return None
+        machine = machine_to_start_from(path, settings, threads=self._environment.num_threads)
+        self._log.info(f"Training starts from the parameters of the model in {path}.")
+        return machine
 
     def _save(self, machine: FactorizationMachine) -> None:
         begin = time.time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import closing
 
+from openfm.data.ahead import run_ahead
 from openfm.data.reader import ChannelReader
 from openfm.errors import DataError
 from openfm.fm.auc import AreaUnderCurve
@@ -35,7 +36,7 @@ def score_channel(
     """
     metrics = running_metrics(machine.predictor_type)
     records = 0
-    with closing(reader.read_pass()) as blocks:
+    with closing(run_ahead(lambda abandoned: reader.read_pass(abandoned=abandoned), threads=threads)) as blocks:
         for block in blocks:
             labels = checked_labels(block, machine.predictor_type, reader.channel.name, records)
             scores = machine.score(block.rows, threads=threads)

@@ -39,8 +39,20 @@ def test_pipe_timeout() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "expected"),
+    [("", None), ("0", 0), ("500000000", 500_000_000), (" 16MiB ", 2**24), ("2 GiB", 2**31), ("3KiB", 3072)],
+)
+def test_cache_bytes(value: str, expected: int | None) -> None:
+    assert Environment.read({"OPENFM_CACHE_BYTES": value}).cache_bytes == expected
+
+
+@pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("OPENFM_CACHE_BYTES", "-1"),
+        ("OPENFM_CACHE_BYTES", "1.5GiB"),
+        ("OPENFM_CACHE_BYTES", "all"),
+        ("OPENFM_CACHE_BYTES", "2GB"),
         ("OPENFM_PIPE_TIMEOUT", "0"),
         ("OPENFM_CHECKPOINT_SECONDS", "0"),
         ("OPENFM_CHECKPOINT_SECONDS", "-1"),

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from openfm.contract.memory import memory_limit, resident_memory, trim_memory
+from openfm.contract.memory import available_memory, memory_limit, resident_memory, trim_memory
 
 GIB = 2**30
 
@@ -60,3 +62,50 @@ def test_what_was_freed_is_given_back() -> None:
 
     assert full - resident_memory() > 30 * 2**20
     assert len(kept) == 10
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "available", "expected"),
+    [(8 * GIB, GIB, 20 * GIB, 7 * GIB), (8 * GIB, GIB, 3 * GIB, 3 * GIB), (GIB, 2 * GIB, GIB, 0)],
+)
+def test_available_memory(tmp_path: Path, limit: int, used: int, available: int, expected: int) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text(f"MemTotal: {64 * GIB // 1024} kB\nMemAvailable: {available // 1024} kB\nBuffers: 0 kB\n")
+    assert available_memory(limit=limit, used=used, meminfo=meminfo) == expected
+
+
+def test_available_memory_where_the_machine_does_not_tell(tmp_path: Path) -> None:
+    assert available_memory(limit=8 * GIB, used=GIB, meminfo=tmp_path / "gone") == 7 * GIB
+
+
+def test_available_memory_of_this_process() -> None:
+    assert 0 < available_memory() < memory_limit()
+
+
+FRAGMENTS = """
+import sys
+import numpy as np
+from openfm.contract.memory import map_arrays, resident_memory
+
+if sys.argv[1] == "mapped":
+    map_arrays()
+kept = []
+for _ in range(200):
+    freed = np.ones(250_000, dtype=np.uint8)
+    kept.append(np.ones(100_000, dtype=np.uint8))
+    del freed
+before = resident_memory()
+kept = kept[-1:]
+print(before - resident_memory())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries map arrays as they like")
+def test_mapped_arrays_go_back_to_the_system_though_a_later_one_lives() -> None:
+    """The last array lies behind all others: a heap could not shrink."""
+
+    def freed(how: str) -> int:
+        command = [sys.executable, "-c", FRAGMENTS, how]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert freed("mapped") > 190 * 100_000 > 2 * freed("heap")

@@ -18,13 +18,21 @@ DATA = np.random.default_rng(0).integers(0, 50, 100_000, dtype=np.uint8).tobytes
 PACKED = gzip.compress(DATA)
 
 
-def read_all(path: Path, size: int = 1 << 16) -> bytes:
-    buffer = memoryview(bytearray(size))
-    read = []
-    with closing(open_file(path, channel="train")) as stream:
-        while count := stream.readinto(buffer):
-            read.append(bytes(buffer[:count]))
-    return b"".join(read)
+@pytest.fixture(params=[False, True], ids=["inline", "ahead"])
+def read_all(request):
+    """Reads a file whole; what gzip compressed is unpacked by the same or by another thread."""
+
+    def read(path: Path, size: int = 1 << 16, **options) -> bytes:
+        buffer = memoryview(bytearray(size))
+        read = []
+        with closing(open_file(path, channel="train", ahead=request.param, **options)) as stream:
+            while count := stream.readinto(buffer):
+                read.append(bytes(buffer[:count]))
+        return b"".join(read)
+
+    before = set(threading.enumerate())
+    yield read
+    assert set(threading.enumerate()) == before
 
 
 def put(path: Path, content: bytes) -> Path:
@@ -34,7 +42,7 @@ def put(path: Path, content: bytes) -> Path:
 
 @pytest.mark.parametrize("size", [1, 1000, 1 << 20])
 @pytest.mark.parametrize("name", ["part-0", "part-0.gz"])
-def test_plain_and_packed_under_any_name(tmp_path, name, size):
+def test_plain_and_packed_under_any_name(read_all, tmp_path, name, size):
     start = DATA[: 500 * size]
     assert read_all(put(tmp_path / name, start), size) == start
     assert read_all(put(tmp_path / name, gzip.compress(start)), size) == start
@@ -51,11 +59,32 @@ def test_plain_and_packed_under_any_name(tmp_path, name, size):
         (gzip.compress(b"padded") + bytes(512), b"padded"),
     ],
 )
-def test_short_and_odd_ones(tmp_path, content, unpacked):
+def test_short_and_odd_ones(read_all, tmp_path, content, unpacked):
     assert read_all(put(tmp_path / "part-0", content)) == unpacked
 
 
-def test_it_is_read_in_one_sequence(tmp_path):
+@pytest.mark.parametrize("offset", [0, 1, 65_536, len(DATA) - 1, len(DATA), len(DATA) + 1])
+def test_from_an_offset_on(read_all, tmp_path, offset):
+    assert read_all(put(tmp_path / "plain", DATA), offset=offset) == DATA[offset:]
+    assert read_all(put(tmp_path / "packed", PACKED), offset=offset) == DATA[offset:]
+
+
+def test_damaged_before_the_offset(read_all, tmp_path):
+    path = put(tmp_path / "part-0", PACKED[:1000])
+    with pytest.raises(DataError, match="is cut off"):
+        read_all(path, offset=len(DATA))
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_closing_early_leaves_no_thread(tmp_path, ahead):
+    path = put(tmp_path / "part-0", gzip.compress(bytes(20_000_000), 1))
+    before = set(threading.enumerate())
+    with closing(open_file(path, channel="train", ahead=ahead)) as stream:
+        assert stream.readinto(memoryview(bytearray(10)))
+    assert set(threading.enumerate()) == before
+
+
+def test_it_is_read_in_one_sequence(read_all, tmp_path):
     """As from a FIFO, in which nobody can seek, and which is there but once."""
     fifo = tmp_path / "part-0"
     os.mkfifo(fifo)
@@ -66,7 +95,7 @@ def test_it_is_read_in_one_sequence(tmp_path):
 
 
 @pytest.mark.parametrize("end", [2, 3, 9, 10, 11, 1000, len(PACKED) - 9, len(PACKED) - 8, len(PACKED) - 1])
-def test_cut_off(tmp_path, end):
+def test_cut_off(read_all, tmp_path, end):
     path = put(tmp_path / "part-0", PACKED[:end])
     with pytest.raises(DataError) as error:
         read_all(path)
@@ -85,7 +114,7 @@ def test_cut_off(tmp_path, end):
         b"\x1f\x8b\x09" + PACKED[3:],  # no method of compression that there is
     ],
 )
-def test_damaged(tmp_path, content):
+def test_damaged(read_all, tmp_path, content):
     path = put(tmp_path / "part-0", content)
     with pytest.raises(DataError, match=rf"'train'\. The gzip file '{path}' is damaged \(.+\)\. Upload it again\.$"):
         read_all(path)

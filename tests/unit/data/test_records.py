@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import threading
 
@@ -235,6 +236,27 @@ class TestRecordReader:
             assert all(len(block) for block in blocks)
             assert np.concatenate([block.labels for block in blocks]).tolist() == list(range(50))
             assert np.concatenate([block.rows.values for block in blocks]).tolist() == list(range(1, 51))
+
+    @pytest.mark.parametrize("block_bytes", [1, 64, 1000, 2**20])
+    def test_it_goes_on_from_the_end_of_any_block(self, tmp_path, block_bytes):
+        files = [tmp_path / "b", tmp_path / "a"]
+        self.file(files[0], range(30))
+        files[1].write_bytes(gzip.compress(self.file(files[1], range(30, 50))))
+        reader = RecordReader(files, channel="train", feature_dim=5, block_bytes=block_bytes)
+        blocks = list(reader)
+        labels = [block.labels.tolist() for block in blocks]
+        for number, block in enumerate(blocks, 1):
+            assert [after.labels.tolist() for after in reader.read(block.end)] == labels[number:]
+
+    def test_a_fault_is_named_the_same_from_wherever_it_is_read(self, tmp_path):
+        path = tmp_path / "part-0"
+        good = self.file(path, range(30))
+        path.write_bytes(good + frame(sparse([5]) + labelled(1)))
+        reader = RecordReader([path], channel="train", feature_dim=5, block_bytes=100)
+        end = next(reader.read()).end
+        assert 0 < end.record < 30
+        with pytest.raises(DataError, match=rf"Record 30 \(byte {len(good)}\) of '{path}' has the key 5"):
+            list(reader.read(end))
 
     def test_position_of_a_fault_far_into_a_file(self, tmp_path):
         path = tmp_path / "part-0"

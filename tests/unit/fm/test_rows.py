@@ -20,4 +20,6 @@ def test_slice_take_and_concatenate_as_numpy_does(data):
     np.testing.assert_array_equal(dense(rows.take(order)), matrix[order])
     parts = [rows.slice(0, 10), rows.slice(10, 10), rows.slice(10, 107)]
     np.testing.assert_array_equal(dense(SparseRows.concatenate(parts)), matrix)
-    assert SparseRows.concatenate([rows]) is rows
+    alone = SparseRows.concatenate([rows])
+    np.testing.assert_array_equal(dense(alone), matrix)
+    assert not np.shares_memory(alone.values, rows.values)

@@ -17,7 +17,7 @@ from openfm.fm.metrics import running_metrics
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.reference import ReferenceTrainer
 from openfm.fm.settings import GroupSettings
-from openfm.fm.trainer import PARTS, Trainer, initial_machine
+from openfm.fm.trainer import PARTS, Trainer, initial_machine, trainer_bytes
 from openfm.native._core import instruction_sets
 
 ISAS = instruction_sets()
@@ -405,3 +405,53 @@ def test_a_block_of_another_trainer_is_refused(make_settings, data):
     block = Trainer(make_settings(mini_batch_size=8)).batches(as_rows(X, 37), y)
     with pytest.raises(ValueError, match="another feature_dim or batch size"):
         Trainer(make_settings()).train(block)
+
+
+@pytest.mark.parametrize("factors", [1, 3, 8, 9, 16, 17, 100])
+@pytest.mark.parametrize("features", [1, 2, 37])
+def test_values_drawn_into_the_trainers_memory_are_those_given_to_it(make_settings, features, factors):
+    settings = make_settings(feature_dim=features, num_factors=factors)
+    given = Trainer(settings, initial=initial_machine(settings))
+    drawn = Trainer(settings)
+    for ours, theirs in zip(drawn.state().parameters, given.state().parameters, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for part in (drawn.state().means, drawn.state().variances):
+        assert not any(np.any(array) for array in part)
+
+
+@pytest.mark.parametrize("factors", [1, 3, 8, 9, 16, 17, 100])
+@pytest.mark.parametrize("features", [1, 2, 37])
+def test_the_last_machine_has_the_trainers_parameters(make_settings, features, factors):
+    settings = make_settings(feature_dim=features, num_factors=factors)
+    trainer = Trainer(settings)
+    rows = as_rows(np.ones((20, features), dtype=np.float32), features)
+    trainer.train(trainer.batches(rows, np.ones(20, dtype=np.float32)))
+    before = trainer.machine()
+    after = trainer.finish()
+    assert after.bias == before.bias
+    np.testing.assert_array_equal(after.linear, before.linear)
+    np.testing.assert_array_equal(after.factors, before.factors)
+    np.testing.assert_array_equal(after.score(rows), before.score(rows))
+
+
+def test_a_finished_trainer_refuses_to_go_on(make_settings, data):
+    trainer = Trainer(make_settings())
+    block = trainer.batches(as_rows(data[0], 37), data[1])
+    machine = trainer.finish()
+    with pytest.raises(ValueError, match="indexed for another feature_dim"):
+        trainer.train(block)
+    state = Trainer(make_settings()).state()
+    with pytest.raises(ValueError, match="do not have the trainer's shapes"):
+        trainer.restore(state)
+    del trainer
+    assert np.isfinite(machine.factors).all()
+
+
+@pytest.mark.parametrize("factors", [1, 2, 8, 9, 10, 16, 17, 33, 64, 1000])
+def test_the_memory_of_a_trainer(make_settings, factors):
+    trainer = Trainer(make_settings(num_factors=factors))
+    assert trainer_bytes(37, factors) == trainer._native.nbytes + 4 * 37
+
+
+def test_the_memory_of_a_trainer_that_no_machine_has():
+    assert trainer_bytes(2**31, 10**30) > 2**130

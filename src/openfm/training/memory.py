@@ -1,0 +1,67 @@
+"""How much memory a training job takes, as it says at its start and ``docs/memory.md`` explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openfm.contract import memory
+from openfm.errors import HyperparameterError
+from openfm.fm.settings import TrainingSettings
+from openfm.fm.trainer import trainer_bytes
+
+__all__ = ["BASE_BYTES", "JobMemory"]
+
+BASE_BYTES = 60 * 2**20
+"""What a job takes beside its model and the data it keeps: the interpreter, libraries, and blocks on their way."""
+
+_CACHE_SHARE = 0.75  # of the memory that is left, by default; the rest is for the files' pages and for others
+
+
+@dataclass(frozen=True, slots=True)
+class JobMemory:
+    """The memory of a job, in bytes.
+
+    Attributes:
+        model: of the parameters and the optimiser's state.
+        cache: the most that data kept from one epoch to the next may take.
+    """
+
+    model: int
+    cache: int
+
+    @classmethod
+    def plan(cls, settings: TrainingSettings, cache_bytes: int | None) -> JobMemory:
+        """Divide the memory that the job may have.
+
+        Args:
+            settings: of the job.
+            cache_bytes: what the data kept may take, where it is given; by default three quarters of what the model
+                leaves of the memory that this process may still have.
+
+        Raises:
+            HyperparameterError: the model does not fit.
+        """
+        model = trainer_bytes(settings.feature_dim, settings.num_factors)
+        limit = memory.memory_limit()
+        if model + BASE_BYTES > limit:
+            raise HyperparameterError(
+                f"The parameters and the optimiser's state take {model} bytes of memory, for feature_dim "
+                f"{settings.feature_dim} and num_factors {settings.num_factors}, which is more than the machine or its "
+                "limit gives. Set a smaller feature_dim or num_factors, or give the job more memory."
+            )
+        if cache_bytes is None:
+            left = memory.available_memory() - model - BASE_BYTES
+            cache_bytes = max(0, int(left * _CACHE_SHARE))
+        return cls(model, cache_bytes)
+
+    def __str__(self) -> str:
+        return (
+            f"Memory: {_mebibytes(self.model)} for the parameters and the optimiser's state, up to "
+            f"{_mebibytes(self.cache)} for data kept from one epoch to the next (14 bytes for each non-zero value, 16 "
+            "for each record, 8 for each feature of a mini-batch; OPENFM_CACHE_BYTES sets the bound), and about "
+            f"{_mebibytes(BASE_BYTES)} beside."
+        )
+
+
+def _mebibytes(count: int) -> str:
+    return f"{count / 2**20:.1f} MiB"
