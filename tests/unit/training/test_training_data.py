@@ -99,9 +99,9 @@ def train(trainer: Trainer, data: TrainingData) -> list[bytes]:
     return after
 
 
-def kept_at_all(folder: Path, batch_size: int) -> int:
+def kept_at_all(folder: Path, batch_size: int, reader: ChannelReader | None = None) -> int:
     """The bytes that all batches of an epoch take."""
-    _, data = data_of(reader_of(folder), settings(batch_size), 0)
+    _, data = data_of(reader or reader_of(folder), settings(batch_size), 0)
     return sum(block.nbytes for block in data.epoch(0))
 
 
@@ -115,6 +115,24 @@ def test_the_budget_changes_nothing(tmp_path, objects, batch_size, packed):
         for threads in (1, 2):
             reader = reader_of(folder, threads=threads)
             assert train(*data_of(reader, settings(batch_size), budget, threads)) == expected
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_budget_changes_nothing_of_another_format(tmp_path, packed):
+    rng = np.random.default_rng(3)
+    lines = [
+        f"{label} {' '.join(f'{key}:{rng.normal():.3f}' for key in np.flatnonzero(rng.random(DIM) < 0.2))}\n"
+        for label in rng.integers(0, 2, ROWS)
+    ]
+    folder = put(tmp_path, ["".join(lines[:200]).encode(), "".join(lines[200:]).encode()], packed=packed)
+    channel = find_channel(folder, ["train"])
+
+    def reader() -> ChannelReader:
+        return ChannelReader(channel, feature_dim=DIM, format="libsvm", index_base=0, threads=2)
+
+    expected = train(*data_of(reader(), settings(), ALL))
+    for budget in (0, kept_at_all(folder, 32, reader()) // 2):
+        assert train(*data_of(reader(), settings(), budget)) == expected
 
 
 @pytest.mark.parametrize("block_bytes", [100, 1500, 2**20])
