@@ -69,7 +69,7 @@ def convert(
         options = ReadOptions(feature_dim=feature_dim, index_base=index_base, target=target, header=not no_header)
         written = WriteOptions(
             index_base=index_base if out_index_base is None else out_index_base,
-            target=target if target is not None and not no_header and reading.named_columns else "label",
+            target=target if target is not None and not no_header and reading.read_columns is not None else "label",
             header=not no_out_header,
         )
         measured = measure(read_from, reading, options)

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from openfm.cli.column_summary import summary_of_columns
 from openfm.data.formats.files import read_blocks
 from openfm.data.formats.format import Format, ReadOptions
 from openfm.data.formats.source import Source
@@ -21,7 +22,7 @@ _MOST_FEATURES = 8
 
 
 def summary_of_data(source: Source, format: Format, options: ReadOptions, *, records: int) -> dict[str, object]:
-    """Reads the source once; what was found, as what JSON can hold.
+    """Reads the source once; what was found, as what JSON can hold. Of a table without a target that is its columns.
 
     Args:
         source: the data.
@@ -32,6 +33,8 @@ def summary_of_data(source: Source, format: Format, options: ReadOptions, *, rec
     Raises:
         DataError: the data cannot be read.
     """
+    if format.read_columns is not None and options.header and options.target is None:
+        return {"format": format.name, **summary_of_columns(format.read_columns(source))}
     found = _Data()
     first: list[str] = []
     for block in read_blocks(source, format, options):

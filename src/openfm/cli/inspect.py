@@ -38,12 +38,14 @@ def inspect(
     """Say what a data file or a model holds.
 
     Of data (see openfm convert --help for the formats): rows, features, density, range of values, labels, and the first
-    records. Of a model (a model.tar.gz, a model file, a folder with one of them): what it was trained with, shapes,
-    norms and the largest weights. A file whose name tells no format of data is taken for a model.
+    records; of a table whose target is not named, what each column holds, be it numbers or texts. Of a model (a
+    model.tar.gz, a model file, a folder with one of them): what it was trained with, shapes, norms and the largest
+    weights. A file whose name tells no format of data is taken for a model.
 
     \b
     Examples:
       openfm inspect train.rec
+      openfm inspect clicks.csv
       openfm inspect clicks.libsvm --index-base 1 --json
       openfm inspect model.tar.gz
     """

@@ -108,8 +108,8 @@ class ParsedRows:
     def fault(self) -> tuple[str, int, int, int, int, int, int] | None: ...
 
 class ParsedColumns:
-    """What :func:`parse_csv_columns` found, for each column: None where it is skipped; float64, NaN where a number is
-    missing; or int32 codes, -1 where a category is missing, with int64 offsets and the bytes of the different texts.
+    """What :func:`parse_csv_columns` found, for each column: float64, NaN where a number is missing; or int32 codes, -1
+    where a category is missing, with int64 offsets and the bytes of the different texts.
     """
 
     @property
@@ -121,9 +121,7 @@ class ParsedColumns:
     @property
     def columns(
         self,
-    ) -> list[
-        npt.NDArray[np.float64] | tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None
-    ]: ...
+    ) -> list[npt.NDArray[np.float64] | tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.uint8]]]: ...
     @property
     def fault(self) -> tuple[str, int, int, int, int, int, int] | None: ...
 
@@ -135,7 +133,9 @@ def parse_csv(
 ) -> ParsedRows: ...
 def parse_csv_columns(
     data: bytes | bytearray | memoryview, delimiter: str, kinds: npt.NDArray[np.uint8], final: bool
-) -> ParsedColumns: ...
+) -> ParsedColumns:
+    """``kinds`` has 0 for a column of numbers, 1 for one of categories. Releases the GIL."""
+
 def write_libsvm(
     indptr: npt.NDArray[np.int64],
     indices: npt.NDArray[np.int32],

@@ -90,16 +90,11 @@ nb::object copied(const T* data, std::size_t size) {
 }
 
 nb::object column_to_python(ParsedColumn& column) {
-    switch (column.kind) {
-        case ColumnKind::number: return to_numpy(column.numbers);
-        case ColumnKind::category: {
-            const auto& offsets = column.dictionary.offsets();
-            const auto* bytes = reinterpret_cast<const std::uint8_t*>(column.dictionary.bytes().data());
-            return nb::make_tuple(to_numpy(column.codes), copied(offsets.data(), offsets.size()),
-                                  copied(bytes, column.dictionary.bytes().size()));
-        }
-        default: return nb::none();
-    }
+    if (column.kind == ColumnKind::number) return to_numpy(column.numbers);
+    const auto& offsets = column.dictionary.offsets();
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(column.dictionary.bytes().data());
+    return nb::make_tuple(to_numpy(column.codes), copied(offsets.data(), offsets.size()),
+                          copied(bytes, column.dictionary.bytes().size()));
 }
 
 ParsedColumns csv_columns(nb::handle data, char delimiter, const Vector<std::uint8_t>& kinds, bool final) {
@@ -107,7 +102,7 @@ ParsedColumns csv_columns(nb::handle data, char delimiter, const Vector<std::uin
     found.columns = std::vector<ParsedColumn>(kinds.shape(0));
     for (std::size_t i = 0; i < kinds.shape(0); ++i) {
         if (kinds(i) > static_cast<std::uint8_t>(ColumnKind::category)) {
-            throw std::invalid_argument("a column's kind must be 0, 1 or 2");
+            throw std::invalid_argument("a column's kind must be 0 or 1");
         }
         found.columns[i].kind = static_cast<ColumnKind>(kinds(i));
     }

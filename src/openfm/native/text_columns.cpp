@@ -27,7 +27,7 @@ Fault append(ParsedColumn& column, const RowScanner& scanner, std::size_t field)
     const std::string_view text = scanner.fields()[field];
     if (column.kind == ColumnKind::category) {
         column.codes.push(text.empty() ? -1 : column.dictionary.code(text));
-    } else if (column.kind == ColumnKind::number) {
+    } else {
         double value = 0;
         const NumberKind kind = parse_number(text, value);
         if (kind == NumberKind::infinite || kind == NumberKind::not_a_number) return scanner.fault(name_of(kind), field);

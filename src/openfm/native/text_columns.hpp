@@ -30,10 +30,10 @@ private:
     std::vector<std::int32_t> slots_;  // of an open hash table with room for twice as many; -1 where free
 };
 
-enum class ColumnKind : std::uint8_t { skipped, number, category };
+enum class ColumnKind : std::uint8_t { number, category };
 
 struct ParsedColumn {
-    ColumnKind kind = ColumnKind::skipped;
+    ColumnKind kind = ColumnKind::number;
     records::Column<double> numbers;      // NaN where the field is empty
     records::Column<std::int32_t> codes;  // -1 where the field is empty
     Dictionary dictionary;

@@ -107,3 +107,21 @@ def test_what_is_neither_is_refused(tmp_path: Path) -> None:
 
     assert run.exit_code == 2
     assert "notes.txt" in run.output
+
+
+def test_a_table_of_numbers_and_texts(tmp_path: Path) -> None:
+    (tmp_path / "clicks.csv").write_text("user,price,click\nu1,2.5,1\nu2,,0\nu1,0.5,0\n,3,1\n")
+
+    summary = json.loads(inspect(str(tmp_path / "clicks.csv"), "--json").stdout)
+    text = inspect(str(tmp_path / "clicks.csv")).stdout
+
+    assert summary == {
+        "format": "csv",
+        "rows": 4,
+        "columns": [
+            {"column": "user", "holds": "texts", "missing": 1, "different": 2, "most_frequent": "u1 (2), u2 (1)"},
+            {"column": "price", "holds": "numbers", "missing": 1, "smallest": 0.5, "largest": 3.0, "mean": 2.0},
+            {"column": "click", "holds": "numbers", "missing": 0, "smallest": 0.0, "largest": 1.0, "mean": 0.5},
+        ],
+    }
+    assert "  column user  holds texts  missing 1  different 2  most_frequent u1 (2), u2 (1)\n" in text

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from openfm.data.formats.source import Source
+from openfm.data.formats.typed import ColumnBlock
 from openfm.data.records import RecordBlock
 
-__all__ = ["Format", "ReadOptions", "WriteOptions"]
+__all__ = ["ColumnReader", "Format", "ReadOptions", "WriteOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,13 @@ class WriteOptions:
     header: bool = True
 
 
+class ColumnReader(Protocol):
+    """Reads the columns of a source as they are, block by block."""
+
+    def __call__(self, source: Source, *, categories: Collection[str] = ()) -> Generator[ColumnBlock, None, None]:
+        """Blocks of the columns, of which those that ``categories`` names are not taken for numbers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """A file format.
@@ -54,16 +62,17 @@ class Format:
         name: what options call it.
         suffixes: of files' names, in lower case.
         streams: whether it can be read from a pipe, and written to one.
-        named_columns: whether its columns have names.
         width_varies: whether blocks of one source may differ in width where ``feature_dim`` is not given.
         read: the records of a source, in blocks of bounded size.
         write: writes blocks of equal width to an open file.
+        read_columns: the columns of a source as they are, where columns have names; given ``categories``, it takes the
+            columns of these names for no numbers.
     """
 
     name: str
     suffixes: tuple[str, ...]
     streams: bool
-    named_columns: bool = False
     width_varies: bool = False
     read: Callable[[Source, ReadOptions], Generator[RecordBlock, None, None]]
     write: Callable[[BinaryIO, Iterable[RecordBlock], WriteOptions], None]
+    read_columns: ColumnReader | None = None

@@ -154,7 +154,7 @@ def test_a_row_longer_than_a_block_is_read(file: Path) -> None:
 def test_blocks_end_anywhere(file: Path, block_bytes: int) -> None:
     text = b'u1,"a ""q"", b\nc",3\r\nu2,x,\r\n\n"u1","",4.25'
     file.write_bytes(text)
-    kinds = np.array([2, 2, 1], dtype=np.uint8)
+    kinds = np.array([1, 1, 0], dtype=np.uint8)
     whole = _core.parse_csv_columns(text, ",", kinds, True)
     assert whole.fault is None
 
@@ -174,7 +174,7 @@ def texts(column) -> list[bytes | None]:
 
 def test_a_dictionary_holds_each_text_once() -> None:
     words = [f"word {i * 7919 % 500}" for i in range(5000)]
-    (column,) = _core.parse_csv_columns("\n".join(words).encode(), ",", np.array([2], dtype=np.uint8), True).columns
+    (column,) = _core.parse_csv_columns("\n".join(words).encode(), ",", np.array([1], dtype=np.uint8), True).columns
 
     assert len(column[1]) - 1 == 500
     assert texts(column) == [word.encode() for word in words]

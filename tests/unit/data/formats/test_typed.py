@@ -1,0 +1,107 @@
+"""Columns of numbers and of categories, out of CSV, TSV and Parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from openfm.data.formats.registry import FORMATS
+from openfm.data.formats.source import Source
+from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn
+from openfm.errors import DataError
+
+TEXT = 'user,price,"day, or night",zip\nu1,3.5,day,10115\nu2,,"a ""night""\nlong",01067\nu1,-1e3,,\n'
+
+
+def read(path: Path, format: str, **options) -> list[ColumnBlock]:
+    read_columns = FORMATS[format].read_columns
+    assert read_columns is not None
+    return list(read_columns(Source.of_file(path), **options))
+
+
+def values(column: TypedColumn) -> list[object]:
+    """A column row by row; None where something is missing."""
+    if isinstance(column, Categories):
+        texts = [text.decode() for text in column.texts()]
+        return [None if code < 0 else texts[code] for code in column.codes]
+    return [None if np.isnan(value) else value for value in column]
+
+
+@pytest.mark.parametrize(("format", "delimiter"), [("csv", ","), ("tsv", "\t")])
+def test_what_columns_hold_is_seen(tmp_path: Path, format: str, delimiter: str) -> None:
+    path = tmp_path / "data"
+    path.write_text(TEXT.replace(",", delimiter))
+    (block,) = read(path, format)
+
+    assert block.rows == 3
+    assert {name: values(column) for name, column in block.columns.items()} == {
+        "user": ["u1", "u2", "u1"],
+        "price": [3.5, None, -1000.0],
+        f"day{delimiter} or night": ["day", 'a "night"\nlong', None],
+        "zip": [10115.0, 1067.0, None],
+    }
+
+
+def test_ids_that_look_like_numbers_are_categories_where_said(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_text(TEXT)
+    (block,) = read(path, "csv", categories={"zip"})
+
+    assert values(block.columns["zip"]) == ["10115", "01067", None]
+
+
+def test_an_empty_column_is_of_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_text("a,b\n,x\n,y\n")
+    (block,) = read(path, "csv")
+
+    assert values(block.columns["a"]) == [None, None]
+
+
+def test_the_first_block_decides(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_text("id,word\n" + "123456789,a\n" * 500_000 + "x7,b\n")
+    with pytest.raises(DataError, match=r"Line 500002, column 1 \('id'\) of .* holds 'x7', which is not a number"):
+        read(path, "csv")
+
+    blocks = read(path, "csv", categories=["id"])
+
+    assert len(blocks) > 1
+    assert sum(block.rows for block in blocks) == 500_001
+    assert values(blocks[-1].columns["id"])[-1] == "x7"
+
+
+def test_parquet(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "user": pa.array(["u1", None, "ü"]).dictionary_encode(),
+            "item": pa.array([7, 8, None], pa.int64()),
+            "flag": pa.array([True, None, False]),
+            "word": pa.array(["a", "b", "a"]),
+        }
+    )
+    parquet.write_table(table, tmp_path / "data")
+
+    (block,) = read(tmp_path / "data", "parquet")
+    (stated,) = read(tmp_path / "data", "parquet", categories=["item"])
+
+    assert {name: values(column) for name, column in block.columns.items()} == {
+        "user": ["u1", None, "ü"],
+        "item": [7.0, 8.0, None],
+        "flag": [1.0, None, 0.0],
+        "word": ["a", "b", "a"],
+    }
+    assert values(stated.columns["item"]) == ["7", "8", None]
+
+
+def test_faults_are_those_of_rows(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_text("a,b\n1,2\n3\n")
+    with pytest.raises(DataError, match=r"Line 3 of .* has 1 columns, where 2 are needed"):
+        read(path, "csv")
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        read(path, "parquet")
