@@ -8,6 +8,7 @@ has used up a pass.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import time
@@ -19,6 +20,7 @@ from openfm.errors import PlatformError
 
 __all__ = ["PipeStream", "ReadingStoppedError"]
 
+_CAPACITY = 2**20  # bytes that the writer may be ahead; Linux gives no more to all users, and 64 KiB by default
 _INTERVAL = 0.05  # seconds between two looks at whether a stop is requested, or the FIFO has appeared
 
 
@@ -81,6 +83,8 @@ class PipeStream:
         except FileNotFoundError:
             time.sleep(_INTERVAL)
             return False
+        with suppress(OSError):  # no FIFO, or the user's pipes are as large as they may be together
+            fcntl.fcntl(self._file, fcntl.F_SETPIPE_SZ, _CAPACITY)
         self._arrival.register(self._file, select.POLLIN)
         return True
 
