@@ -18,6 +18,7 @@ from benchmarks.data import Problem
 from benchmarks.frame import Cell, Check, Options, Report, Spread, Table, progress
 from benchmarks.peers.process import FOLDER, ROOT
 from benchmarks.processes import Usage, measured
+from openfm.fm.trainer import trainer_bytes
 
 EPOCHS = 5
 MIB = 2**20
@@ -129,14 +130,13 @@ def _checks(jobs: Sequence[Job], usages: dict[str, list[Usage]], imports: Sequen
 
 
 def _memory(problem: Problem) -> int:
-    """The bytes that a job may need: its records indexed (14 a non-zero, 16 a row), parameters and Adam's state."""
+    """The bytes that a job may need: its records indexed (14 a non-zero, 16 a row) and its model."""
     return 14 * problem.train.X.nnz + 16 * problem.train.rows + _model_memory(problem)
 
 
 def _model_memory(problem: Problem) -> int:
-    """The trainer's table: of each feature w, its two moments and |v|^2, v and its two moments, in whole vectors."""
-    lanes = -(-problem.k // 8) * 8
-    return problem.feature_dim * 4 * (3 * lanes + 4)
+    """The parameters and Adam's state, as a job says at its start."""
+    return trainer_bytes(problem.feature_dim, problem.k)
 
 
 def _start_table(options: Options) -> Table:
