@@ -40,4 +40,23 @@ private:
     std::unique_ptr<T, Free> data_;
 };
 
+// Floats on their own cache lines, not set to zero first. Many lie on huge pages where the system gives them, since the
+// kernels jump about in them.
+class AlignedFloats {
+public:
+    AlignedFloats() = default;
+    // Room for floats * times.
+    AlignedFloats(int64_t floats, int64_t times);
+    // The memory is then the caller's, for std::free or std::realloc.
+    float* release() { return data_.release(); }
+    float* get() { return data_.get(); }
+    const float* get() const { return data_.get(); }
+
+private:
+    struct Free {
+        void operator()(float* p) const { std::free(p); }
+    };
+    std::unique_ptr<float, Free> data_;
+};
+
 }  // namespace openfm

@@ -22,7 +22,7 @@ DenseBatches::DenseBatches(const RowsView& rows, int64_t count, int64_t feature_
     int64_t groups = 0;
     for (int64_t batch = 0; batch < batches_; ++batch) groups += row_groups(batch);
     const int64_t cells = groups * feature_groups_ * kLanes * kLanes;
-    cells_ = Array<float>(cells);
+    cells_ = AlignedFloats(std::max<int64_t>(cells, 1), 1);
     std::memset(cells_.get(), 0, static_cast<size_t>(cells) * sizeof(float));
     std::memset(occurs_.get(), all_features ? 0xff : 0, static_cast<size_t>(batches_ * feature_groups_));
     float* group = cells_.get();  // the tiles of the row's eight rows

@@ -12,7 +12,13 @@ namespace openfm::OPENFM_ISA {
 namespace {
 
 constexpr int kTile = kLanes * kLanes;
-constexpr int kHalf = kLanes / 2;         // rows or features whose sums are in registers at once
+#if defined(__AVX512F__)
+constexpr int kAtOnce = 8;  // rows or features whose sums are in registers
+#elif defined(__AVX__) || defined(__ARM_NEON)
+constexpr int kAtOnce = 4;
+#else
+constexpr int kAtOnce = 2;
+#endif
 constexpr int64_t kFeatureGroups = 32;  // whose factors stay in the first-level cache while the rows go by
 
 // The transposed 8 x 8 matrix.
@@ -32,9 +38,9 @@ inline void transpose(const Vector* in, Vector* out) {
             fours[i + 2 * j + 1] = __builtin_shuffle(pairs[i + j], pairs[i + j + 2], second);
         }
     }
-    for (int i = 0; i < kHalf; ++i) {
-        out[i] = __builtin_shuffle(fours[i], fours[i + kHalf], lower);
-        out[i + kHalf] = __builtin_shuffle(fours[i], fours[i + kHalf], upper);
+    for (int i = 0; i < kLanes / 2; ++i) {
+        out[i] = __builtin_shuffle(fours[i], fours[i + kLanes / 2], lower);
+        out[i + kLanes / 2] = __builtin_shuffle(fours[i], fours[i + kLanes / 2], upper);
     }
 }
 
@@ -42,22 +48,23 @@ inline void transpose(const Vector* in, Vector* out) {
 template <int N>
 inline void add_factors(const FactorTable& table, const float* tile, int64_t begin, int64_t end, int column,
                         Vector* sums) {
+    using Block = Register<N>;
     const int vectors = table.vectors;
-    for (int half = 0; half < kLanes; half += kHalf) {
-        Vector total[kHalf][N];
-        for (int r = 0; r < kHalf; ++r)
-            for (int v = 0; v < N; ++v) total[r][v] = sums[(half + r) * vectors + column + v];
-        const float* cells = tile + half * kLanes;
+    for (int row = 0; row < kLanes; row += kAtOnce) {
+        typename Block::Type total[kAtOnce][Block::kCount];
+        for (int r = 0; r < kAtOnce; ++r)
+            for (int b = 0; b < Block::kCount; ++b) total[r][b] = Block::at(sums + (row + r) * vectors + column)[b];
+        const float* cells = tile + row * kLanes;
         for (int64_t group = begin; group < end; group += kLanes, cells += kTile) {
             const int64_t features = smaller(kLanes, end - group);
             for (int64_t i = 0; i < features; ++i) {
-                const Vector* factors = vectors_at(table.record(group + i)) + column;
-                for (int r = 0; r < kHalf; ++r)
-                    for (int v = 0; v < N; ++v) total[r][v] += cells[r * kLanes + i] * factors[v];
+                const typename Block::Type* factors = Block::at(vectors_at(table.record(group + i)) + column);
+                for (int r = 0; r < kAtOnce; ++r)
+                    for (int b = 0; b < Block::kCount; ++b) total[r][b] += cells[r * kLanes + i] * factors[b];
             }
         }
-        for (int r = 0; r < kHalf; ++r)
-            for (int v = 0; v < N; ++v) sums[(half + r) * vectors + column + v] = total[r][v];
+        for (int r = 0; r < kAtOnce; ++r)
+            for (int b = 0; b < Block::kCount; ++b) Block::at(sums + (row + r) * vectors + column)[b] = total[r][b];
     }
 }
 
@@ -115,22 +122,21 @@ void forward_dense(const FactorTable& table, float bias, Loss loss, const DenseV
     }
 }
 
-// Sums over all rows of sum x T for 4 features from lane `half` of a group, N vectors from `column`.
+// Sums over all rows of x T for kAtOnce features from `first` of a group, N vectors from `column`.
 template <int N>
-inline void sum_columns(const DenseView& batch, int64_t feature_group, int half, int vectors, int column,
+inline void sum_columns(const DenseView& batch, int64_t feature_group, int first, int vectors, int column,
                         const RowResults& results, Vector (*sums)[N]) {
-    Vector total[kHalf][N];
-    for (int i = 0; i < kHalf; ++i)
-        for (int v = 0; v < N; ++v) total[i][v] = Vector{};
+    using Block = Register<N>;
+    typename Block::Type total[kAtOnce][Block::kCount] = {};
     const Vector* terms = vectors_at(results.sums) + column;
     for (int64_t group = 0; group < batch.row_groups; ++group) {
-        const float* cells = batch.tile(group, feature_group) + half;
+        const float* cells = batch.tile(group, feature_group) + first;
         for (int r = 0; r < kLanes; ++r, cells += kLanes, terms += vectors)
-            for (int i = 0; i < kHalf; ++i)
-                for (int v = 0; v < N; ++v) total[i][v] += cells[i] * terms[v];
+            for (int i = 0; i < kAtOnce; ++i)
+                for (int b = 0; b < Block::kCount; ++b) total[i][b] += cells[i] * Block::at(terms)[b];
     }
-    for (int i = 0; i < kHalf; ++i)
-        for (int v = 0; v < N; ++v) sums[i][v] = total[i][v];
+    for (int i = 0; i < kAtOnce; ++i)
+        for (int b = 0; b < Block::kCount; ++b) Block::at(sums[i])[b] = total[i][b];
 }
 
 // Sums over all rows of x g and x^2 g for 8 features, one in each lane.
@@ -155,13 +161,13 @@ template <int N>
 inline void update_columns(const FactorTable& table, const DenseView& batch, int64_t feature_group, int column,
                            const Vector& square, const RowResults& results, const AdamStep& step, Vector* norms) {
     const uint8_t occurs = batch.occurs[feature_group];
-    for (int half = 0; half < kLanes; half += kHalf) {
-        Vector sums[kHalf][N];
-        sum_columns<N>(batch, feature_group, half, table.vectors, column, results, sums);
-        for (int i = half; i < half + kHalf; ++i)
+    for (int first = 0; first < kLanes; first += kAtOnce) {
+        Vector sums[kAtOnce][N];
+        sum_columns<N>(batch, feature_group, first, table.vectors, column, results, sums);
+        for (int i = first; i < first + kAtOnce; ++i)
             if (occurs >> i & 1 && feature_group * kLanes + i < batch.features)
                 update_factors<N>(table, table.vectors, table.record(feature_group * kLanes + i), column,
-                                  sums[i - half], square[i], step, norms[i]);
+                                  sums[i - first], square[i], step, norms[i]);
     }
 }
 

@@ -11,21 +11,21 @@ namespace {
 template <int N, bool First, class Row>
 inline void feature_sums(const FeatureView<Row>& batch, const RowResults& results, int64_t begin, int64_t end,
                          int column, int vectors, Vector* sums, float& linear, float& square) {
-    Vector total[N];
-    for (int v = 0; v < N; ++v) total[v] = Vector{};
+    using Block = Register<N>;
+    typename Block::Type total[Block::kCount] = {};
     float linear_total = 0, square_total = 0;
     const Vector* terms = vectors_at(results.sums) + column;
     for (int64_t p = begin; p < end; ++p) {
         const float x = batch.values[p];
         const int64_t row = batch.rows[p];
-        for (int v = 0; v < N; ++v) total[v] += x * terms[row * vectors + v];
+        for (int b = 0; b < Block::kCount; ++b) total[b] += x * Block::at(terms + row * vectors)[b];
         if (First) {
             const float g = x * results.gradient[row];
             linear_total += g;
             square_total += g * x;
         }
     }
-    for (int v = 0; v < N; ++v) sums[v] = total[v];
+    for (int b = 0; b < Block::kCount; ++b) Block::at(sums)[b] = total[b];
     if (First) {
         linear = linear_total;
         square = square_total;

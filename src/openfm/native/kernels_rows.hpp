@@ -48,22 +48,22 @@ inline void prefetch(const FactorArrays& arrays, int64_t feature, int64_t offset
 template <int N, bool First, class Layout>
 inline void row_sums(const Layout& layout, const RowsView& rows, int64_t begin, int64_t end, int column, Vector* sums,
                      float& linear, float& square) {
-    Vector total[N];
-    for (int v = 0; v < N; ++v) total[v] = Vector{};
+    using Block = Register<N>;
+    typename Block::Type total[Block::kCount] = {};
     float linear_total = 0, square_total = 0;
     const int64_t offset = static_cast<int64_t>(column) * kLanes, last = rows.nnz - 1;
     for (int64_t p = begin; p < end; ++p) {
         prefetch<N, First>(layout, rows.indices[smaller(p + kPrefetchNonZeros, last)], offset);
         const int64_t feature = rows.indices[p];
         const float x = rows.values[p];
-        const Vector* factors = vectors_at(factors_of(layout, feature) + offset);
-        for (int v = 0; v < N; ++v) total[v] += x * factors[v];
+        const typename Block::Type* factors = Block::at(vectors_at(factors_of(layout, feature) + offset));
+        for (int b = 0; b < Block::kCount; ++b) total[b] += x * factors[b];
         if (First) {
             linear_total += x * weight_of(layout, feature);
             square_total += x * (x * squared_norm_of(layout, feature));
         }
     }
-    for (int v = 0; v < N; ++v) sums[column + v] = total[v];
+    for (int b = 0; b < Block::kCount; ++b) Block::at(sums + column)[b] = total[b];
     if (First) {
         linear = linear_total;
         square = square_total;

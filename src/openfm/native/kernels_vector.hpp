@@ -19,6 +19,40 @@ namespace {
 typedef float Vector __attribute__((vector_size(32), aligned(1), may_alias));
 typedef float AnyFloat __attribute__((aligned(1), may_alias));  // as Vector: anywhere
 
+// A register's floats, by their number. Like Vector they may lie anywhere.
+template <int Floats>
+struct Piece;
+template <>
+struct Piece<4> {
+    typedef float Type __attribute__((vector_size(16), aligned(1), may_alias));
+};
+template <>
+struct Piece<8> {
+    typedef Vector Type;
+};
+template <>
+struct Piece<16> {
+    typedef float Type __attribute__((vector_size(64), aligned(1), may_alias));
+};
+
+// What one register takes of N vectors: two vectors with AVX-512, half a vector with SSE and NEON, for which compilers
+// split longer ones badly. Lanes never meet, so that this changes no result.
+template <int N>
+struct Register {
+#if defined(__AVX512F__)
+    static constexpr int kFloats = N % 2 == 0 ? 16 : 8;
+#elif defined(__AVX__)
+    static constexpr int kFloats = 8;
+#else
+    static constexpr int kFloats = 4;
+#endif
+    typedef typename Piece<kFloats>::Type Type;
+    static_assert(alignof(Type) == 1, "the compiler dropped an attribute");
+    static constexpr int kCount = N * kLanes / kFloats;
+    static Type* at(Vector* vectors) { return reinterpret_cast<Type*>(vectors); }
+    static const Type* at(const Vector* vectors) { return reinterpret_cast<const Type*>(vectors); }
+};
+
 constexpr int64_t kPrefetchNonZeros = 24;  // ahead in a row's features
 constexpr int64_t kPrefetchFeatures = 4;   // ahead in a batch's features
 constexpr int kMaxVectors = 8;             // vectors held in registers at once; wider factors go in blocks

@@ -3,34 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
-#include <new>
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 namespace openfm {
 
 namespace {
-
-constexpr size_t kHugePage = size_t{2} << 20;
-constexpr size_t kCacheLineBytes = 64;
-
-// Memory on its own cache lines; large tables lie on huge pages where the system gives them, since the kernels jump
-// about in them.
-float* allocate(int64_t floats, int64_t times) {
-    if (floats > std::numeric_limits<int64_t>::max() / 8 / times) throw std::bad_alloc();
-    size_t bytes = static_cast<size_t>(floats * times) * sizeof(float);
-    const size_t alignment = bytes >= 2 * kHugePage ? kHugePage : kCacheLineBytes;
-    bytes = (bytes + alignment - 1) / alignment * alignment;
-    void* memory = std::aligned_alloc(alignment, bytes);
-    if (!memory) throw std::bad_alloc();
-#if defined(__linux__)
-    if (alignment == kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-    return static_cast<float*>(memory);
-}
-
 
 // Sums over the rows of a batch. Amazon's container sums in float32: these are double, rounded to float once.
 struct RowSums {
@@ -69,11 +45,11 @@ Table::Table(int64_t feature_dim, int64_t num_factors, int threads)
     : feature_dim_(feature_dim), num_factors_(num_factors), threads_(threads) {
     const int64_t vectors = (num_factors + kLanes - 1) / kLanes;
     const int64_t floats = vectors * kLanes * 3 + FactorTable::kScalars;
-    const int64_t line = static_cast<int64_t>(kCacheLineBytes / sizeof(float));
+    constexpr int64_t line = 16;  // floats of a cache line
     view_.vectors = static_cast<int>(vectors);
     view_.last_lanes = static_cast<int>(num_factors - (vectors - 1) * kLanes);
     view_.stride = (floats + line - 1) / line * line;
-    memory_.reset(allocate(view_.stride, feature_dim));
+    memory_ = AlignedFloats(view_.stride, feature_dim);
     view_.records = memory_.get();
     for_records([&](int64_t begin, int64_t end) {
         std::memset(view_.record(begin), 0, static_cast<size_t>((end - begin) * view_.stride) * sizeof(float));
@@ -239,7 +215,7 @@ void Trainer::reserve_rows(int64_t rows) {
     prediction_ = Array<float>(rows);
     gradient_ = Array<float>(rows);
     loss_ = Array<float>(rows);
-    row_sums_ = Array<float>(rows * table_.view().vectors * kLanes);
+    row_sums_ = AlignedFloats(rows, table_.view().vectors * kLanes);
     reserved_rows_ = rows;
 }
 

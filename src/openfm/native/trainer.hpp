@@ -47,9 +47,6 @@ public:
     void refresh_norms(const Kernels& kernels);
 
 private:
-    struct Free {
-        void operator()(float* p) const { std::free(p); }
-    };
     struct Places {
         int64_t linear, factors;  // offsets within a record
     };
@@ -61,7 +58,7 @@ private:
     int64_t feature_dim_, num_factors_;
     int threads_;
     bool has_moments_ = false;  // other than zero
-    std::unique_ptr<float, Free> memory_;
+    AlignedFloats memory_;
     FactorTable view_;
 };
 
@@ -148,7 +145,8 @@ private:
     double beta1_power_ = 1, beta2_power_ = 1;  // beta^t
     AdamStep bias_step_, linear_step_, factors_step_;  // of the batch being trained
     int64_t reserved_rows_ = 0;
-    Array<float> prediction_, gradient_, loss_, row_sums_;
+    Array<float> prediction_, gradient_, loss_;
+    AlignedFloats row_sums_;
 };
 
 }  // namespace openfm
