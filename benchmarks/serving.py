@@ -139,9 +139,10 @@ def _measure_all(servers: dict[str, ServerProcess], options: Options) -> Cases:
         for clients in CLIENTS:
             case = cases[rows, clients] = {name: Case() for name in servers}
             # The first round warms up, and tells how many requests take long enough.
-            counts = {name: max(20, 2 * clients) for name in servers}
+            counts = {name: max(10, clients) for name in servers}
+            slices = 1 if options.quick else _SLICES
             for number in range(-1, options.rounds):
-                taken = _measure_round(servers, request, clients, counts)
+                taken = _measure_round(servers, request, clients, counts, slices)
                 for name, (cpu, load) in taken.items():
                     if number >= 0:
                         case[name].add(cpu, load)
@@ -151,12 +152,12 @@ def _measure_all(servers: dict[str, ServerProcess], options: Options) -> Cases:
 
 
 def _measure_round(
-    servers: dict[str, ServerProcess], request: bytes, clients: int, counts: dict[str, int]
+    servers: dict[str, ServerProcess], request: bytes, clients: int, counts: dict[str, int], slices: int
 ) -> dict[str, tuple[float, Load]]:
     """In slices of ``counts`` requests and in turn, so that what else the machine does falls on all alike."""
     cpu = dict.fromkeys(servers, 0.0)
     loads: dict[str, list[Load]] = {name: [] for name in servers}
-    for _ in range(_SLICES):
+    for _ in range(slices):
         for name, server in servers.items():
             before = server.cpu_seconds()
             loads[name].append(keep_busy(server.port, request, clients=clients, requests=counts[name]))
