@@ -62,6 +62,7 @@ soak: $(VENV)/tools.stamp ## the long campaigns of soak/, about an hour
 	$(BIN)/python -m soak.multi_model
 	$(BIN)/python -m soak.load
 	$(BIN)/python -m soak.stop
+	$(BIN)/python -m soak.decoder
 
 wheel: $(VENV)/tools.stamp ## a manylinux wheel for this Python, in dist/
 	rm -rf build/wheel dist
