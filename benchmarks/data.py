@@ -97,7 +97,8 @@ def click_problem(rows: int) -> Problem:
     indptr = np.arange(len(drawn.labels) + 1, dtype=np.int64) * clicks.NON_ZEROS
     X = csr_matrix((drawn.values.ravel(), drawn.indices.ravel(), indptr), (len(drawn.labels), clicks.FEATURES))
     both = Labelled(_csr(X), drawn.labels)
-    title = f"clicks, {rows // 1000} 000 rows, k = 16"
+    spaced = f"{rows:,}".replace(",", " ")
+    title = f"clicks, {spaced} rows, k = 16"
     return Problem("clicks", title, 16, both.part(0, rows), both.part(rows, both.rows), drawn.least_log_loss)
 
 
