@@ -18,7 +18,7 @@ RUN python3 -m venv /opt/openfm \
         -type d -name tests -prune -exec rm -rf {} + \
     && cd /opt/openfm/lib/python3*/site-packages/pyarrow \
     && rm -rf include includes src tests libarrow_flight* _flight* libarrow_s3* _s3fs* \
-    && /opt/openfm/bin/python3 -c 'import pyarrow.parquet'
+    && /opt/openfm/bin/python3 -I -c 'import pyarrow.parquet'
 # Whatever the modes in the checkout, any user can run and read these.
 COPY container container
 RUN install -D -m 755 -t /image/usr/local/bin container/train container/serve \
