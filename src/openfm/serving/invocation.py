@@ -9,6 +9,7 @@ from flask import Response, request
 from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.http import parse_options_header
+from werkzeug.sansio.utils import get_content_length
 
 from openfm.codecs.requests import Body
 from openfm.errors import PayloadTooLargeError, RequestError
@@ -40,11 +41,13 @@ def answer_invocation(body: Body, predictor: Predictor, settings: ServingSetting
     """
     if not body:
         return Response(status=204, mimetype="text/plain")
-    decode = choose_decoder(_mime_type(request.environ.get("CONTENT_TYPE", "")), body)
-    form = choose_answer_form(request.headers.get("Accept"), settings.default_answer_type, settings.threshold)
+    # What a request object would wrap is read from the environment itself: that is a tenth of a small request's time.
+    environ = request.environ
+    decode = choose_decoder(_mime_type(environ.get("CONTENT_TYPE", "")), body)
+    form = choose_answer_form(environ.get("HTTP_ACCEPT"), settings.default_answer_type, settings.threshold)
     instances = decode(body, predictor.feature_dim)
     content = answer_body(instances, predictor, form)
-    request.environ[ROWS_KEY] = len(instances)
+    environ[ROWS_KEY] = len(instances)
     return Response(content, content_type=form.content_type)
 
 
@@ -64,9 +67,14 @@ def read_body(limit: int | None) -> Body:
         PayloadTooLargeError: the body is longer than ``limit``.
         RequestError: it ends early.
     """
-    length = request.content_length or 0
+    environ = request.environ
+    length = get_content_length(environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING")) or 0
     try:
-        body, size = _read(request.stream, length, limit)
+        if 0 < length <= _BLOCK and (limit is None or length <= limit):
+            body: Body = environ["wsgi.input"].read(length)  # at once, and without a copy
+            size = len(body)
+        else:
+            body, size = _read_blocks(request.stream, limit)
     except (OSError, ParseException, ClientDisconnected) as error:
         raise RequestError("the request's body is cut short or its chunks are malformed") from error
     if limit is not None and size > limit:
@@ -79,15 +87,10 @@ def read_body(limit: int | None) -> Body:
     return body
 
 
-def _read(stream: IO[bytes], length: int, limit: int | None) -> tuple[Body, int]:
-    """What comes of a body of ``length`` bytes (0: nobody knows), and how long it is; not all of what is too long."""
-    body = b""
-    if 0 < length <= _BLOCK and (limit is None or length <= limit):
-        body = stream.read(length)  # at once, and without a copy
-        if len(body) == length:
-            return body, length
-    blocks = bytearray(body)
-    size = len(body)
+def _read_blocks(stream: IO[bytes], limit: int | None) -> tuple[Body, int]:
+    """A body, and how long it is; not all of what is too long."""
+    blocks = bytearray()
+    size = 0
     while block := stream.read(_BLOCK):
         size += len(block)
         if limit is None or size <= limit:
