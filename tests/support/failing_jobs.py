@@ -118,7 +118,7 @@ def _no_data(job: BreakableJob) -> None:
 
 @fails("a content type that is not read")
 def _content_type(job: BreakableJob) -> None:
-    job.configure("inputdataconfig.json", {"train": {"ContentType": "text/csv"}})
+    job.configure("inputdataconfig.json", {"train": {"ContentType": "application/json"}})
 
 
 @fails("an input mode that there is not")
