@@ -58,7 +58,7 @@ __all__ = [
 Bytes = bytes | bytearray | memoryview
 LabelMode = Literal["required", "optional", "ignored"]
 
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**19
 """How much of a channel is read and decoded at a time; it stays in the processor's caches."""
 
 _FRAME_HEADER_BYTES = 8

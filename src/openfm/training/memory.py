@@ -11,7 +11,7 @@ from openfm.fm.trainer import trainer_bytes
 
 __all__ = ["BASE_BYTES", "JobMemory"]
 
-BASE_BYTES = 60 * 2**20
+BASE_BYTES = 64 * 2**20
 """What a job takes beside its model and the data it keeps: the interpreter, libraries, and blocks on their way."""
 
 _CACHE_SHARE = 0.75  # of the memory that is left, by default; the rest is for the files' pages and for others
