@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import importlib.metadata
 import logging
 import os
@@ -76,10 +75,6 @@ def _serve(environ: Mapping[str, str]) -> int:
     app.wsgi_app = Observer(app.wsgi_app, metrics, stopping, log_requests=settings.access_log)  # type: ignore[method-assign]
     options = gunicorn_options(settings, capacity)
     keep_freed_memory()
-    # What is there now stays: the collector, which runs every few requests, need not look at it, and it is not copied
-    # into each worker for being looked at.
-    gc.collect()
-    gc.freeze()
     listener = _listen(settings.host, settings.port)
     logger.info("Serving %s on %s port %d with %d workers", what, settings.host, settings.port, options["workers"])
     # The socket is handed over: gunicorn closes it.
