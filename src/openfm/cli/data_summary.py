@@ -96,7 +96,7 @@ class _Data:
             result["smallest_label"], result["largest_label"] = self._label_range
             result["mean_label"] = self._label_sum / self._labelled
             if self._labels is not None:
-                result["labels"] = {f"{label:g}": self._labels[label] for label in sorted(self._labels)}
+                result["labels"] = {f"{label:.9g}": self._labels[label] for label in sorted(self._labels)}
         else:
             result["labels"] = "none"
         return result

@@ -56,9 +56,11 @@ def thresholds(model: Path, data: RecordsFile, best: str, store: bool, as_json: 
             raise CustomerError(f"{path} is a regressor, and only a binary_classifier has a threshold.")
         rows, labels = data.labelled(loaded.feature_dim)
         scores = loaded.machine.score(rows)
-        every = threshold_table(scores, labels)
-        if not len(every):
+        if not len(scores):
             raise CustomerError("The data hold no records; give some with the labels 0 and 1.")
+        # Each score, at which alone the counts change, and one above them all: label 1 is predicted of no record.
+        above = min(np.nextafter(scores.max(), np.float32(2)), np.float32(1))
+        every = threshold_table(scores, labels, np.append(scores, above))
         choice = int(np.argmax(getattr(every, best)))
         chosen = threshold_table(scores, labels, every.thresholds[[choice]])
         for line in _lines(threshold_table(scores, labels, _STEPS), chosen, best, as_json=as_json):

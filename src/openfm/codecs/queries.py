@@ -25,13 +25,16 @@ from openfm.codecs.requests import RankingQuery, RankingRequest, Request
 from openfm.errors import RequestError
 from openfm.fm.rows import SparseRows
 
-__all__ = ["MEMBER", "MOST_RANKED", "decode_any", "decode_queries", "is_query"]
+__all__ = ["MEMBER", "MOST_CANDIDATES", "MOST_RANKED", "decode_any", "decode_queries", "is_query"]
 
 MEMBER = "top_k"
 """The member by which an instance is known to be a query."""
 
 MOST_RANKED = 100_000
 """Candidates that one request may ask back, over all its queries: an answer of about 5 MB."""
+
+MOST_CANDIDATES = 10**8
+"""Candidates that one request may have scored, over all its queries: some seconds of work."""
 
 _KNOWN = {"k", "fixed", "candidates", "exclude"}
 _FORMS = ("range", "keys", "instances")
@@ -64,11 +67,11 @@ def decode_queries(instances: Iterable[object], feature_dim: int) -> RankingRequ
         feature_dim: the width of the model's input.
 
     Raises:
-        RequestError: an instance is no query or not such as above, or all ask back more than 100000 candidates. The
-            sentence names the instance, counted from 0, and the field.
+        RequestError: an instance is no query or not such as above, all ask back more than 100000 candidates, or have
+            more than 100 million scored. The sentence names the instance, counted from 0, and the field.
     """
     queries: list[RankingQuery] = []
-    ranked = 0
+    ranked = scored = 0
     for number, instance in enumerate(instances):
         try:
             if not isinstance(instance, dict) or not is_query(instance):
@@ -81,6 +84,12 @@ def decode_queries(instances: Iterable[object], feature_dim: int) -> RankingRequ
             raise RequestError(
                 f"instance {number}: with it the request asks for more than {MOST_RANKED} candidates; ask for smaller "
                 "k, or in several requests"
+            )
+        scored += len(queries[-1].candidates)
+        if scored > max(MOST_CANDIDATES, feature_dim):  # one query may rank every feature of any model
+            raise RequestError(
+                f"instance {number}: with it the request has more than {MOST_CANDIDATES} candidates; send its "
+                "queries in several requests"
             )
     return RankingRequest(tuple(queries))
 

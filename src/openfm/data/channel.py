@@ -149,4 +149,4 @@ def _nothing_left(name: str, path: Path, skipped: list[str]) -> str:
         named = ", ".join(skipped[:_MAX_NAMED])
         more = f" and {len(skipped) - _MAX_NAMED} more" if len(skipped) > _MAX_NAMED else ""
         sentence += f": skipped {named}{more}"
-    return f"{sentence}. Put files of recordIO-protobuf records there."
+    return f"{sentence}. Put files of records there."

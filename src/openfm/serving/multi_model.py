@@ -93,7 +93,7 @@ def _load_request() -> tuple[str, str]:
     except orjson.JSONDecodeError as error:
         raise RequestError(f"the body is not valid JSON: {error}") from None
     name, url = (document.get(key) if isinstance(document, dict) else None for key in ("model_name", "url"))
-    if not (isinstance(name, str) and name and isinstance(url, str) and url):
+    if not (isinstance(name, str) and name and isinstance(url, str) and url and "\0" not in url):
         raise RequestError('the body must be an object such as {"model_name": "m", "url": "/opt/ml/models/m/model"}')
     return name, url
 

@@ -103,7 +103,7 @@ def _verbose(text: str, answer_type: str) -> bool:
 
 
 def _pairs(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text[:10]) <= _MOST_PAIRS):
+    if not (text.isascii() and text.isdigit() and len(text) <= 4 and int(text) <= _MOST_PAIRS):
         raise NotAcceptableError(f"accept has pairs={text[:40]}; it must be a whole number from 0 to {_MOST_PAIRS}")
     return int(text)
 

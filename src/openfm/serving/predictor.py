@@ -26,6 +26,9 @@ AMAZONS_THRESHOLD = 0.5
 MOST_EXPLAINED_FEATURES = 2048
 """The non-zero features that a row may have if it is to be explained: all of their pairs are looked at."""
 
+_MOST_PAIRS_LOOKED_AT = 64 * MOST_EXPLAINED_FEATURES**2  # for the explanations of one ranking: some seconds
+_MOST_PAIRS_LISTED = 10**6  # in them: some 50 MB
+
 
 class Predictor:
     """Scores the rows of a request with one model.
@@ -93,11 +96,20 @@ class Predictor:
         Raises:
             RequestError: the fixed features and a candidate are together more than 2048 non-zero features.
         """
-        rows = joined_rows(query.fixed, query.candidates, ranking.candidates)
-        widest = int(np.diff(rows.indptr).max(initial=0))
+        count, widest = len(ranking.candidates), query.fixed.nnz + _widest(query, ranking)
         if widest > MOST_EXPLAINED_FEATURES:
             raise RequestError(f"with a candidate {_too_wide(widest)}")
-        return self._explanations(rows, pairs)
+        if count * widest**2 > _MOST_PAIRS_LOOKED_AT or count * min(pairs, widest**2) > _MOST_PAIRS_LISTED:
+            raise RequestError(
+                f"explanations of {count} candidates with up to {widest} features each are too much for one answer; "
+                "ask for a smaller k or fewer pairs, or leave verbose=true out"
+            )
+        return self._ranking_explanations(query, ranking, pairs)
+
+    def _ranking_explanations(self, query: RankingQuery, ranking: Ranking, pairs: int) -> Iterator[Explanation]:
+        for place in range(len(ranking.candidates)):
+            row = joined_rows(query.fixed, query.candidates, ranking.candidates[place : place + 1])
+            yield explain_rows(self._machine, row, pairs=pairs)[0]
 
     def _explanations(self, rows: SparseRows, pairs: int) -> Iterator[Explanation]:
         for row in range(len(rows)):
@@ -107,6 +119,13 @@ class Predictor:
         if self._machine.predictor_type is PredictorType.REGRESSOR:
             return None
         return predicted_labels(scores, self._stored_threshold if threshold == "stored" else threshold)
+
+
+def _widest(query: RankingQuery, ranking: Ranking) -> int:
+    """The most features that one of the best candidates has."""
+    if not isinstance(query.candidates, SparseRows):
+        return 1
+    return int(np.diff(query.candidates.indptr)[ranking.candidates].max(initial=0))
 
 
 def _too_wide(features: int) -> str:

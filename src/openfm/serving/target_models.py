@@ -109,9 +109,13 @@ class TargetModels:
         if relative.is_absolute() or ".." in relative.parts or not relative.parts:
             raise TargetModelError(f"TargetModel '{target}' is not a path within the folder of models")
         path = self._folder / relative
-        if (path / "model").is_dir():
-            path = path / "model"
-        if not path.exists():
+        try:
+            if (path / "model").is_dir():
+                path = path / "model"
+            exists = path.exists()
+        except (OSError, ValueError):  # such as a name that no file can have
+            exists = False
+        if not exists:
             raise TargetModelError(
                 f"there is no model '{target}': none of this name is loaded, and {path} does not exist"
             )

@@ -63,3 +63,8 @@ class BatchCache:
         if self.rest is not None and self.rest.held:
             # A copy, for they share the memory of all that was read with them.
             self.rest = replace(self.rest, held=(joined(self.rest.held),))
+
+    def complete(self) -> None:
+        """Say that the data end with the mini-batches that were offered last: if all are kept, nothing follows them."""
+        if not self._is_full:
+            self.rest = None

@@ -124,6 +124,8 @@ class TrainingData:
                 if not self._settings.shuffle:
                     self._cache.offer(step.batches, step.rest)
                 yield step.batches
+        if not self._settings.shuffle and self._reader.repeats:
+            self._cache.complete()
 
     def forget(self) -> None:
         """Free all data that were kept; an epoch reads them anew."""

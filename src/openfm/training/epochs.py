@@ -188,7 +188,8 @@ class EpochLoop:
         state.epoch_losses = [*state.epoch_losses[-1:], self._metrics.loss]
         state.epoch += 1
         state.batch = 0
-        trained = self._data.records - resumed_at * self._settings.mini_batch_size
+        # The last batch, if it was trained before the stop, may have been a short one.
+        trained = max(0, self._data.records - resumed_at * self._settings.mini_batch_size)
         self._log.epoch_end(
             state, self._metrics, batches=batches, records=self._data.records, trained=trained, begin=begin,
             is_last=self._is_done,

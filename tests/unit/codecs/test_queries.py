@@ -126,3 +126,11 @@ def test_queries_and_rows_do_not_mix() -> None:
 def test_answers_are_bounded() -> None:
     with pytest.raises(RequestError, match=r"^instance 1: with it the request asks for more than 100000 candidates"):
         decoded(QUERY | {"k": 60_000}, QUERY | {"k": 40_001})
+
+
+def test_the_work_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openfm.codecs.queries.MOST_CANDIDATES", 7)
+
+    assert len(decoded(QUERY)) == 1
+    with pytest.raises(RequestError, match=r"^instance 1: with it the request has more than 7 candidates"):
+        decoded(QUERY, QUERY)

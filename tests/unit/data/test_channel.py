@@ -117,7 +117,7 @@ def test_nothing_there(data_dir):
     with pytest.raises(ChannelError) as error:
         find_channel(data_dir, NAMES)
     assert error.value.message == (
-        f"Data channel 'train' ('{data_dir}/train') holds no data. Put files of recordIO-protobuf records there."
+        f"Data channel 'train' ('{data_dir}/train') holds no data. Put files of records there."
     )
 
 

@@ -131,6 +131,7 @@ def test_candidates_that_are_refused(client: FlaskClient, query: object, message
         ("application/json; verbose=yes", "accept has verbose=yes; it must be true or false"),
         ("application/json; verbose=true; pairs=-1", "accept has pairs=-1; it must be a whole number from 0 to 1000"),
         ("application/json; pairs=1001", "accept has pairs=1001; it must be a whole number from 0 to 1000"),
+        ("application/json; pairs=00000000019999999", "accept has pairs=00000000019999999; it must be a whole number"),
         ("application/json; threshold=2", "accept has threshold=2; it must be stored, or a number from 0 to 1"),
         ("application/x-recordio-protobuf; verbose=true", "application/x-recordio-protobuf has no room for explan"),
     ],
@@ -165,6 +166,21 @@ def test_rows_that_are_too_wide_to_explain(regressor: FactorizationMachine) -> N
     query = {"k": 1, "fixed": {"keys": keys, "values": [1] * len(keys)}, "candidates": {"keys": [dim - 1]}}
     response = client.post("/invocations", json={"instances": [{"top_k": query}]}, headers=VERBOSE)
     assert response.text.startswith("instance 0: with a candidate it has 2049 non-zero features")
+
+
+def test_explanations_of_a_ranking_are_bounded(regressor: FactorizationMachine) -> None:
+    dim = 2100
+    client = serve(FactorizationMachine(0, np.zeros(dim), np.ones((dim, 1)), regressor.predictor_type))
+    query = {
+        "k": 100,
+        "fixed": {"keys": list(range(2000)), "values": [1] * 2000},
+        "candidates": {"range": [2000, 2100]},
+    }
+
+    response = client.post("/invocations", json={"instances": [{"top_k": query}]}, headers=VERBOSE)
+
+    assert response.status_code == 400
+    assert response.text.startswith("instance 0: explanations of 100 candidates with up to 2001 features each")
 
 
 @pytest.mark.parametrize(

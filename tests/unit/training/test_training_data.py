@@ -161,6 +161,16 @@ def test_only_what_is_not_kept_is_read_again(tmp_path, objects, block_bytes, mon
             assert 0.2 * ROWS * (EPOCHS - 1) < again < 0.8 * ROWS * (EPOCHS - 1)
 
 
+@pytest.mark.parametrize("batch_size", [32, 100, 250])  # 500 rows: the last batch is short, or it is not
+def test_what_is_kept_whole_is_read_once(tmp_path, objects, batch_size, monkeypatch):
+    reader = reader_of(put(tmp_path, objects))
+    passes = []
+    read_pass = reader.read_pass
+    monkeypatch.setattr(reader, "read_pass", lambda *args, **options: passes.append(1) or read_pass(*args, **options))
+    train(*data_of(reader, settings(batch_size), 2**30))
+    assert len(passes) == 1
+
+
 def test_an_epoch_that_ends_early_is_begun_anew(tmp_path, objects):
     folder = put(tmp_path, objects)
     total = kept_at_all(folder, 32)

@@ -64,6 +64,7 @@ def read_data(
         raise DataError(f"{source.name} holds no rows. Give at least one.")
     widths = {block.rows.feature_dim for block in blocks}
     if len(widths) > 1:  # the widest block says what the others are checked against
+        _check_read_again(source)
         blocks = list(read_blocks(source, found, replace(options, feature_dim=max(widths))))
     rows = SparseRows.concatenate([block.rows for block in blocks])
     labels = [block.labels for block in blocks if block.labels is not None]
@@ -179,12 +180,16 @@ def measure(source: Source, format: Format, options: ReadOptions) -> ReadOptions
     """
     if options.feature_dim is not None or not format.width_varies:
         return options
-    if source.path is None:
+    _check_read_again(source)
+    width = max((block.rows.feature_dim for block in read_blocks(source, format, options)), default=0)
+    return replace(options, feature_dim=width)
+
+
+def _check_read_again(source: Source) -> None:
+    if source.path is None or not source.path.is_file():  # such as a FIFO
         raise source.error(
             f"The number of features in {source.name} is not known before its end: state the feature_dim."
         )
-    width = max((block.rows.feature_dim for block in read_blocks(source, format, options)), default=0)
-    return replace(options, feature_dim=width)
 
 
 def write_blocks(path: Path, format: Format, blocks: Iterable[RecordBlock], options: WriteOptions) -> None:
