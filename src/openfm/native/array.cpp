@@ -14,6 +14,7 @@ AlignedFloats::AlignedFloats(int64_t floats, int64_t times) {
     bytes = (bytes + alignment - 1) / alignment * alignment;
     data_.reset(static_cast<float*>(std::aligned_alloc(alignment, bytes)));
     if (!data_) throw std::bad_alloc();
+    bytes_ = static_cast<int64_t>(bytes);
 #if defined(__linux__)
     if (alignment == kHugePage) madvise(data_.get(), bytes, MADV_HUGEPAGE);
 #endif

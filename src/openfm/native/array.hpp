@@ -51,12 +51,15 @@ public:
     float* release() { return data_.release(); }
     float* get() { return data_.get(); }
     const float* get() const { return data_.get(); }
+    // What the memory takes: all of its last huge page too.
+    int64_t bytes() const { return bytes_; }
 
 private:
     struct Free {
         void operator()(float* p) const { std::free(p); }
     };
     std::unique_ptr<float, Free> data_;
+    int64_t bytes_ = 0;
 };
 
 }  // namespace openfm

@@ -52,9 +52,7 @@ DenseView DenseBatches::view(int64_t batch) const {
 }
 
 int64_t DenseBatches::bytes() const {
-    int64_t groups = 0;
-    for (int64_t batch = 0; batch < batches_; ++batch) groups += row_groups(batch);
-    return feature_groups_ * (groups * kLanes * kLanes * static_cast<int64_t>(sizeof(float)) + batches_);
+    return cells_.bytes() + feature_groups_ * batches_;
 }
 
 }  // namespace openfm

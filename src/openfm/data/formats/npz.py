@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,7 @@ from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.matrix import block_of_matrix, labels_of_array, matrix_blocks
 from openfm.data.formats.source import Source
 from openfm.data.records import RecordBlock
+from openfm.errors import DataError
 
 __all__ = ["NPZ"]
 
@@ -28,16 +30,22 @@ _ROWS_OF_A_BLOCK = 65536
 
 
 def _read(source: Source, options: ReadOptions) -> Generator[RecordBlock, None, None]:
-    assert source.path is not None  # the format does not stream
     try:
-        with np.load(source.path, allow_pickle=False) as members:
-            names = set(members.files)
-            form = members["format"].item() if "format" in names else None
-            y = members["y"] if "y" in names else None
-            X = members["X"] if "X" in names and form is None else None
-            shape = members["shape"] if form is not None else None
-    except (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        yield from _blocks(source, options)
+    except DataError:
+        raise
+    except (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise source.error(f"{source.name} cannot be read as npz: {error}. Write the file again.") from error
+
+
+def _blocks(source: Source, options: ReadOptions) -> Generator[RecordBlock, None, None]:
+    assert source.path is not None  # the format does not stream
+    with np.load(source.path, allow_pickle=False) as members:
+        names = set(members.files)
+        form = members["format"].item() if "format" in names else None
+        y = members["y"] if "y" in names else None
+        X = members["X"] if "X" in names and form is None else None
+        shape = members["shape"] if form is not None else None
     if X is None and shape is None:
         raise source.error(
             f"{source.name} holds {', '.join(sorted(names)) or 'nothing'}: neither a matrix of scipy.sparse.save_npz "

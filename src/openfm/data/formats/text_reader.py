@@ -49,7 +49,11 @@ class TextReader:
         self._ended = False
         self._line = 0  # of the buffer's first byte, in the text
         self._names: Sequence[str] | None = None
-        self._fill()
+        try:
+            self._fill()
+        except BaseException:
+            self._stream.close()
+            raise
         if self._buffer.startswith(_BYTE_ORDER_MARK):
             self._drop(len(_BYTE_ORDER_MARK))
 

@@ -76,6 +76,9 @@ def test_npz_is_read_in_blocks(tmp_path: Path) -> None:
             {"format": b"csr", "shape": (2, 3), "indptr": [0, 1, 9], "indices": [0, 1], "data": [1.0, 1.0]},
             "no valid matrix",
         ),
+        ({"format": b"csr", "shape": (2, 3), "indices": [0], "data": [1.0]}, "cannot be read as npz"),
+        ({"format": b"csr", "shape": (2,), "indptr": [0], "indices": [0], "data": [1.0]}, "cannot be read as npz"),
+        ({"format": b"xyz", "shape": (2, 3)}, "cannot be read as npz"),
     ],
 )
 def test_npz_faults_say_what_is_wrong(tmp_path: Path, members: dict, message: str) -> None:

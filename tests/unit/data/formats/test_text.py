@@ -209,3 +209,25 @@ def test_wide_rows_are_no_table(file: Path) -> None:
 def test_libsvm_needs_labels(file: Path) -> None:
     with pytest.raises(DataError, match="libsvm needs a label in every row, and these have none"):
         write_data(file, np.zeros((1, 2)), format="libsvm", index_base=1)
+
+
+def test_what_cannot_be_begun_is_closed(file: Path) -> None:
+    file.write_bytes(b"1\t2\n")
+    streams = []
+
+    class Broken:
+        closed = False
+
+        def readinto(self, memory: memoryview) -> int:
+            raise DataError("it is damaged")
+
+        def close(self) -> None:
+            self.closed = True
+
+    def opened() -> Broken:
+        streams.append(Broken())
+        return streams[-1]
+
+    with pytest.raises(DataError, match="it is damaged"):
+        TextReader(Source("'broken'", file, opened))
+    assert [stream.closed for stream in streams] == [True]
