@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from openfm.contract.failure import classify
 from openfm.errors import CustomerError, OpenFMError
 
 __all__ = ["failing_in_one_sentence"]
+
+_WRONG_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 
 @contextmanager
@@ -26,6 +29,8 @@ def failing_in_one_sentence() -> Iterator[None]:
         raise  # click ends quietly: whoever read this has had enough
     except (OpenFMError, OSError, MemoryError) as exception:
         error = classify(exception)
+        if isinstance(exception, OSError) and exception.errno in _WRONG_PATHS:  # here a path is the user's own
+            error = CustomerError(f"{exception.strerror}: '{exception.filename}'. Give another path.")
     except ValueError as exception:
         error = CustomerError(str(exception))
     else:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from openfm.errors import CustomerError
+
 __all__ = ["open_output"]
 
 
@@ -17,9 +19,12 @@ def open_output(path: str) -> Iterator[BinaryIO]:
     """A file to write bytes to, which takes the place of ``path`` when all went well; - is standard output.
 
     Raises:
+        CustomerError: its folder does not exist.
         OSError: the file cannot be written.
     """
     target = Path(path)
+    if not target.parent.is_dir():
+        raise CustomerError(f"There is no folder '{target.parent}'. Make it first.")
     if path == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

@@ -78,3 +78,9 @@ def test_records_of_other_formats(run, regressor, records, tmp_path):
         base = {"index_base": 1} if "libsvm" in name else {}
         openfm.write_data(tmp_path / name, matrix, labels, **base)
         assert run("predict", regressor, tmp_path / name, *options).stdout == scores
+
+
+def test_a_folder_that_is_not_there(run, regressor, records, tmp_path):
+    result = run("predict", regressor, records, "--out", tmp_path / "nowhere" / "out")
+    assert result.exit_code == 2
+    assert result.stderr == f"ClientError: There is no folder '{tmp_path}/nowhere'. Make it first.\n"
