@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import count
@@ -91,9 +92,14 @@ def _write(
         return
     if not out.parent.is_dir():
         raise click.UsageError(f"There is no folder '{out.parent}'. Make it first.")
+    if out.suffix == ".gz":
+        raise click.UsageError(f"'{out}' would not be compressed: leave .gz out, and compress the file with gzip.")
     if rows_per_file is None:
         write_blocks(out, format, blocks, options)
         return
+    earlier = sorted(out.parent.glob(f"{glob.escape(out.stem)}-[0-9][0-9][0-9][0-9][0-9]{glob.escape(out.suffix)}"))
+    if earlier:  # of these some could stay, and be taken for parts of this data
+        raise click.UsageError(f"'{earlier[0]}' is there already. Remove it and its like first, or take another name.")
     parts = _Parts(iter(blocks), rows_per_file)
     for number in count():
         if not parts.left and number:

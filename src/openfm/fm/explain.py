@@ -92,7 +92,7 @@ def _explain(
     sums = vectors.sum(axis=0)
     interactions = 0.5 * (vectors @ sums - np.square(vectors).sum(axis=1))
     listed = _all_pairs(vectors) if pairs is None else _strongest(vectors, pairs)
-    complete = pairs is None or len(listed) < pairs
+    complete = pairs is None or len(listed) < pairs or len(listed) == len(x) * (len(x) - 1) // 2
     all_pairs = float(listed.products.sum()) if complete else float(interactions.sum())
     return Explanation(
         score=machine.bias + float(linear.sum()) + all_pairs,

@@ -87,6 +87,9 @@ def test_shards_hold_the_rows_in_order(folder: Path) -> None:
     assert [len(labels) for _, labels in parts] == [3, 3, 1]
     np.testing.assert_array_equal(np.vstack([rows.toarray() for rows, _ in parts]), X)
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in parts]), y)
+    again = convert("all.npz", "part.rec", "--rows-per-file", "4")  # part-00002.rec would stay
+    assert again.exit_code == 2
+    assert "'part-00000.rec' is there already" in again.output
 
 
 @pytest.mark.parametrize(
@@ -96,6 +99,7 @@ def test_shards_hold_the_rows_in_order(folder: Path) -> None:
         (["ratings.csv", "x.unknown"], "The name of 'x.unknown' does not tell its format"),
         (["ratings.csv", "nowhere/x.rec"], "There is no folder 'nowhere'. Make it first."),
         (["ratings.csv", "x.rec", "--target", "stars"], "has no column 'stars' to be the target"),
+        (["ratings.csv", "x.rec.gz"], "'x.rec.gz' would not be compressed: leave .gz out"),
         (["ratings.csv", "-", "--to", "npz"], "npz is written to a file only"),
         (["ratings.csv", "-", "--to", "csv", "--rows-per-file", "2"], "--rows-per-file needs a file's name"),
         (["-", "x.rec", "--from", "parquet"], "parquet is read from a file only"),
