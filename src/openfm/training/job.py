@@ -143,7 +143,9 @@ class _Job:
         checkpointing = self._checkpointing()
         saved = None if checkpointing is None else checkpointing.find()
         settings, threads = self._hyperparameters.network_settings(), self._environment.num_threads
-        memory = JobMemory.plan(settings, self._environment.cache_bytes)
+        # Early stopping keeps the best epoch's parameters, and scores with a copy of the present ones.
+        copies = 0 if self._hyperparameters.early_stopping_patience is None else 2
+        memory = JobMemory.plan(settings, self._environment.cache_bytes, model_copies=copies)
         self._log.info(str(memory))
         initial = self._given_machine(saved)
         if self._stop.requested and saved is None:

@@ -30,13 +30,14 @@ class JobMemory:
     cache: int
 
     @classmethod
-    def plan(cls, settings: TrainingSettings, cache_bytes: int | None) -> JobMemory:
+    def plan(cls, settings: TrainingSettings, cache_bytes: int | None, *, model_copies: int = 0) -> JobMemory:
         """Divide the memory that the job may have.
 
         Args:
             settings: of the job.
             cache_bytes: what the data kept may take, where it is given; by default three quarters of what the model
                 leaves of the memory that this process may still have.
+            model_copies: how many copies of the parameters there may be beside, for which memory is then left.
 
         Raises:
             HyperparameterError: the model does not fit.
@@ -50,7 +51,8 @@ class JobMemory:
                 "limit gives. Set a smaller feature_dim or num_factors, or give the job more memory."
             )
         if cache_bytes is None:
-            left = memory.available_memory() - model - BASE_BYTES
+            copies = model_copies * 4 * (settings.num_factors + 1) * settings.feature_dim
+            left = memory.available_memory() - model - copies - BASE_BYTES
             cache_bytes = max(0, int(left * _CACHE_SHARE))
         return cls(model, cache_bytes)
 
