@@ -1,0 +1,1 @@
+"""Training on several hosts, step by step together."""
