@@ -20,7 +20,10 @@ for variable in ONE_THREAD:  # before NumPy is imported; what measures more thre
 from benchmarks import machine, pages, results  # noqa: E402
 from benchmarks.frame import Options  # noqa: E402
 
-PARTS = ("kernels", "limits", "threads", "scaling", "training", "decoding", "models", "ranking", "jobs", "serving")
+PARTS = (
+    "kernels", "limits", "threads", "scaling", "training", "quality", "decoding", "models", "ranking", "jobs",
+    "serving",
+)  # fmt: skip
 """In the order in which they run."""
 
 QUICK_RESULTS = Path(__file__).parents[1] / ".cache" / "bench" / "quick"

@@ -1,4 +1,4 @@
-"""The problems that the tools are measured on, each a binary classification with a Factorization Machine's k."""
+"""The problems that the tools are measured on, with a Factorization Machine's k: two classes, but for the ratings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix, vstack
 from benchmarks import clicks
 from examples import datasets
 
-__all__ = ["BATCH_SIZE", "Labelled", "Problem", "click_problem", "mnist", "movielens", "problems"]
+__all__ = ["BATCH_SIZE", "Labelled", "Problem", "click_problem", "mnist", "movielens", "problems", "ratings"]
 
 BATCH_SIZE = 1000
 """Of every tool that has mini-batches."""
@@ -25,7 +25,7 @@ _MOVIELENS_TEST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Rows and labels: ``X`` has float32 values and int32 indices, sorted; ``y`` is float32, 0 or 1."""
+    """Rows and labels: ``X`` has float32 values and int32 indices, sorted; ``y`` is float32, 0 or 1 but for ratings."""
 
     X: csr_matrix
     y: npt.NDArray[np.float32]
@@ -81,13 +81,21 @@ def mnist() -> Problem:
 @cache
 def movielens() -> Problem:
     """MovieLens 100k, four stars or more? 90000 of its ratings at random, two non-zeros in each row of 2625."""
+    of = ratings()
+    train, test = (Labelled(rows.X, (rows.y >= 4).astype(np.float32)) for rows in (of.train, of.test))
+    return Problem("MovieLens", "MovieLens, k = 16", 16, train, test)
+
+
+@cache
+def ratings() -> Problem:
+    """MovieLens 100k, how many stars? The rows of :func:`movielens`."""
     split = datasets.load_movielens()
     X = vstack([split.X_train, split.X_test], format="csr")
-    y = (np.concatenate([split.y_train, split.y_test]) >= 4).astype(np.float32)
+    y = np.concatenate([split.y_train, split.y_test])
     order = np.random.default_rng(0).permutation(len(y))
     shuffled = Labelled(_csr(X[order]), y[order])
     edge = len(y) - _MOVIELENS_TEST
-    return Problem("MovieLens", "MovieLens, k = 16", 16, shuffled.part(0, edge), shuffled.part(edge, len(y)))
+    return Problem("ratings", "MovieLens ratings", 16, shuffled.part(0, edge), shuffled.part(edge, len(y)))
 
 
 def click_problem(rows: int) -> Problem:

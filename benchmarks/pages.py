@@ -18,7 +18,7 @@ __all__ = ["fill", "main"]
 
 ROOT = Path(__file__).parents[1]
 PLOTS = ROOT / "docs" / "performance"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "performance.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "performance.md", ROOT / "docs" / "estimators.md")
 
 _PLACE = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 

@@ -9,10 +9,14 @@ Records in and out, and trained models::
 
 :func:`read_data`, :func:`iter_data` and :func:`write_data` do the same with libsvm, CSV, Parquet and other formats,
 :func:`from_table` and :func:`to_table` with DataFrames.
+``openfm.FactorizationMachineClassifier`` and ``openfm.FactorizationMachineRegressor`` are scikit-learn estimators; they
+need the extra ``openfm[sklearn]``, which nothing else imports.
 :mod:`openfm.sagemaker` has the SageMaker Python SDK's own names for the same things.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from openfm.artifact import Model, load_model
 from openfm.data.formats.files import iter_data, read_data, write_data
@@ -26,6 +30,10 @@ from openfm.errors import (
     OpenFMError,
     PlatformError,
 )
+
+if TYPE_CHECKING:
+    from openfm.estimators import FactorizationMachineClassifier as FactorizationMachineClassifier
+    from openfm.estimators import FactorizationMachineRegressor as FactorizationMachineRegressor
 
 __all__ = [
     "AlgorithmError",
@@ -44,3 +52,18 @@ __all__ = [
     "write_data",
     "write_records",
 ]
+
+# Imported when they are asked for; not in __all__, so that `from openfm import *` does without scikit-learn.
+_ESTIMATORS = ("FactorizationMachineClassifier", "FactorizationMachineRegressor")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ESTIMATORS:
+        from openfm import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module 'openfm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ESTIMATORS})

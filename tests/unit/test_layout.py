@@ -14,6 +14,7 @@ ROOMS = {
     "errors": set(),
     "native": {"errors"},
     "fm": {"native", "errors"},
+    "learning": {"fm", "native", "errors"},
     "data": {"fm", "native", "errors"},
     "stored_zip": set(),
     "artifact": {"stored_zip", "fm", "errors"},
@@ -21,10 +22,22 @@ ROOMS = {
     "codecs": {"data", "fm", "native", "errors"},
     "training": {"artifact", "contract", "data", "fm", "errors"},
     "serving": {"codecs", "artifact", "contract", "data", "fm", "errors"},
+    "estimators": {"learning", "artifact", "fm", "errors"},
     "sagemaker": {"data", "fm", "errors"},
     "metadata": {"codecs", "contract", "fm", "errors"},
-    "openfm": {"artifact", "data", "errors"},  # the package's own __init__
-    "cli": {"training", "serving", "metadata", "codecs", "artifact", "contract", "data", "fm", "errors"},
+    "openfm": {"estimators", "artifact", "data", "errors"},  # the package's own __init__
+    "cli": {
+        "training",
+        "serving",
+        "learning",
+        "metadata",
+        "codecs",
+        "artifact",
+        "contract",
+        "data",
+        "fm",
+        "errors",
+    },
     "__main__": {"cli"},
 }
 WEB = {"flask", "gunicorn", "werkzeug", "prometheus_client"}

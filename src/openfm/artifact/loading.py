@@ -20,7 +20,7 @@ from openfm.artifact.symbol import OUTPUT_OPERATORS
 from openfm.errors import ArtifactError, InsufficientMemoryError, PlatformError
 from openfm.fm.model import FactorizationMachine, PredictorType
 
-__all__ = ["find_model", "load_model", "model_size"]
+__all__ = ["find_model", "load_model", "model_from_bytes", "model_size"]
 
 _FLOAT32_BYTES = 4
 _OPTIONAL = {"use_bias": Role.BIAS, "use_linear": Role.LINEAR}
@@ -41,6 +41,15 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     """
     with _opened(path) as file:
         return _model(_read(file))
+
+
+def model_from_bytes(content: bytes) -> Model:
+    """The model of a ``model_algo-1`` or a ``model.tar.gz`` in memory.
+
+    Raises:
+        ArtifactError: it is damaged or not a Factorization Machine.
+    """
+    return _model(_read(io.BytesIO(content)))
 
 
 def model_size(path: str | os.PathLike[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 from pathlib import Path
@@ -21,7 +22,7 @@ from openfm.errors import PlatformError
 if TYPE_CHECKING:
     from openfm.artifact.model import Model
 
-__all__ = ["save_model"]
+__all__ = ["model_bytes", "save_model"]
 
 
 def save_model(model: Model, path: str | os.PathLike[str]) -> Path:
@@ -60,6 +61,17 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> Path:
             "folder that openfm may write to."
         ) from error
     return target
+
+
+def model_bytes(model: Model) -> bytes:
+    """What :func:`save_model` writes as ``model_algo-1``.
+
+    Raises:
+        ArtifactError: the model's training parameters are not those of a Factorization Machine.
+    """
+    destination = io.BytesIO()
+    write_model_file(destination, _content(model))
+    return destination.getvalue()
 
 
 def _content(model: Model) -> ModelFile:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from openfm.artifact import Model, load_model, save_model
+from openfm.artifact.loading import model_from_bytes
+from openfm.artifact.saving import model_bytes
 from openfm.errors import ArtifactError, PlatformError
 from openfm.fm.model import FactorizationMachine, PredictorType
 from support.artifacts import ml100k_parameters, params_bytes, training_parameters
@@ -33,6 +35,15 @@ def test_size_and_head_of_the_published_artifact(tmp_path):
         assert [info.header_offset for info in archive.infolist()] == [0, 879, 3990]
     assert sizes == {"meta.json": 840, "symbol.json": 3070, "params": 724_775}
     assert path.stat().st_size == 728_987
+
+
+def test_bytes_in_memory_are_those_of_the_file(tmp_path, small):
+    model = small.model()
+    content = model_bytes(model)
+    assert content == model.save(tmp_path).read_bytes()
+    assert model_bytes(model_from_bytes(content)) == content
+    with pytest.raises(ArtifactError):
+        model_from_bytes(content[:-30])
 
 
 def test_params_are_amazons(tmp_path, small):

@@ -1,0 +1,62 @@
+"""Settings and presets."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from openfm.contract.hyperparameters import Hyperparameters
+from openfm.errors import HyperparameterError
+from openfm.fm.model import PredictorType
+from openfm.learning import LearningSettings
+
+
+@pytest.mark.parametrize("predictor_type", PredictorType)
+def test_the_preset_sagemaker_is_what_a_job_without_hyperparameters_trains(predictor_type: PredictorType) -> None:
+    given = {"feature_dim": "7", "num_factors": "64", "predictor_type": predictor_type.value}
+    of_job = Hyperparameters.parse(given).network_settings()
+    settings = LearningSettings.preset("sagemaker", predictor_type)
+    assert settings.training_settings(7, settings.batch_size(20)) == dataclasses.replace(
+        of_job, shuffle=settings.shuffle
+    )
+    assert not of_job.shuffle
+
+
+def test_presets_take_changes() -> None:
+    assert LearningSettings.preset("sagemaker", PredictorType.REGRESSOR, epochs=3).epochs == 3
+    assert LearningSettings.preset("openfm", PredictorType.REGRESSOR, epochs=3).epochs == 3
+    with pytest.raises(HyperparameterError, match="no preset 'amazon'"):
+        LearningSettings.preset("amazon", PredictorType.REGRESSOR)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num_factors", 0), ("epochs", 0), ("mini_batch_size", 0), ("patience", 0), ("linear_lr", -1.0),
+        ("factors_wd", float("nan")), ("tolerance", float("inf")), ("validation_fraction", 1.0), ("seed", -1),
+    ],
+)  # fmt: skip
+def test_what_is_out_of_range_is_named(name: str, value: float) -> None:
+    with pytest.raises(HyperparameterError, match=name):
+        LearningSettings(predictor_type=PredictorType.REGRESSOR, **{name: value})
+
+
+def test_batches_are_of_about_the_same_size() -> None:
+    settings = LearningSettings(predictor_type=PredictorType.REGRESSOR, mini_batch_size=1000)
+    assert [settings.batch_size(n) for n in (7, 1000, 1001, 2500)] == [7, 1000, 501, 834]
+    amazon = LearningSettings.preset("sagemaker", PredictorType.REGRESSOR)
+    assert amazon.batch_size(7) == 1000
+
+
+def test_the_artifact_tells_what_was_trained() -> None:
+    settings = LearningSettings(predictor_type=PredictorType.REGRESSOR, mini_batch_size=10, epochs=4, clip_gradient=2.0)
+    told = settings.training_parameters(12, 95)
+    assert told["feature_dim"] == "12"
+    assert told["mini_batch_size"] == "10"
+    parsed = Hyperparameters.parse(told).network_settings()
+    assert parsed.epochs == 4
+    assert parsed.linear.learning_rate == settings.linear_lr
+    assert parsed.factors.weight_decay == settings.factors_wd
+    assert parsed.clip_gradient == 2.0
+    assert parsed.shuffle
