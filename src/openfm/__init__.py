@@ -8,7 +8,7 @@ Records in and out, and trained models::
     scores = model.predict(X)
 
 :func:`read_data`, :func:`iter_data` and :func:`write_data` do the same with libsvm, CSV, Parquet and other formats,
-:func:`from_table` and :func:`to_table` with DataFrames.
+:func:`from_table` and :func:`to_table` with DataFrames. :class:`ColumnEncoder` makes features of columns of raw values.
 ``openfm.FactorizationMachineClassifier`` and ``openfm.FactorizationMachineRegressor`` are scikit-learn estimators; they
 need the extra ``openfm[sklearn]``, which nothing else imports.
 :mod:`openfm.sagemaker` has the SageMaker Python SDK's own names for the same things.
@@ -19,9 +19,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from openfm.artifact import Model, load_model
-from openfm.data.formats.files import iter_data, read_data, write_data
-from openfm.data.formats.tables import from_table, to_table
+from openfm.data.formats.files import iter_columns, iter_data, read_data, write_data
+from openfm.data.formats.tables import from_table, table_columns, to_table
 from openfm.data.records import read_records, write_records
+from openfm.encoding import ColumnEncoder
 from openfm.errors import (
     AlgorithmError,
     ArtifactError,
@@ -38,16 +39,19 @@ if TYPE_CHECKING:
 __all__ = [
     "AlgorithmError",
     "ArtifactError",
+    "ColumnEncoder",
     "CustomerError",
     "DataError",
     "Model",
     "OpenFMError",
     "PlatformError",
     "from_table",
+    "iter_columns",
     "iter_data",
     "load_model",
     "read_data",
     "read_records",
+    "table_columns",
     "to_table",
     "write_data",
     "write_records",

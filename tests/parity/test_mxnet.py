@@ -16,8 +16,10 @@ import pytest
 from scipy import sparse
 
 from openfm.artifact import Model, load_model
+from openfm.encoding import ColumnEncoder
 from openfm.fm.model import FactorizationMachine, PredictorType
 from support.artifacts import training_parameters
+from support.tables import block_of
 
 pytestmark = pytest.mark.mxnet
 
@@ -102,6 +104,17 @@ def test_mxnet_overlooks_what_is_ours(run_mxnet, tmp_path):
     path = model.with_threshold(0.37).save(tmp_path)
     np.testing.assert_array_equal(mxnet_scores(run_mxnet, tmp_path, path, X), plain)
     assert load_model(path).threshold == 0.37
+
+
+def test_mxnet_overlooks_the_encoder(run_mxnet, tmp_path):
+    model = planted(PredictorType.REGRESSOR, 4)
+    X = rows_of(model.feature_dim)
+    plain = mxnet_scores(run_mxnet, tmp_path, model.save(tmp_path), X)
+    texts = [f"u{i}" for i in range(model.feature_dim - 8)]
+    encoder = ColumnEncoder.fit([block_of({"user": texts, "agent": texts})], hashed={"agent": 8})
+    path = model.with_encoder(encoder).save(tmp_path)
+    np.testing.assert_array_equal(mxnet_scores(run_mxnet, tmp_path, path, X), plain)
+    assert load_model(path).encoder.feature_name(1) == "user=u1"
 
 
 @pytest.mark.parametrize("method", ["uniform", "constant"])

@@ -17,16 +17,18 @@ ROOMS = {
     "learning": {"fm", "native", "errors"},
     "data": {"fm", "native", "errors"},
     "stored_zip": set(),
-    "artifact": {"stored_zip", "fm", "errors"},
+    "encoding": {"data", "fm", "native", "errors"},
+    "artifact": {"encoding", "stored_zip", "fm", "errors"},
     "contract": {"stored_zip", "fm", "errors"},
-    "codecs": {"data", "fm", "native", "errors"},
-    "training": {"artifact", "contract", "data", "fm", "errors"},
-    "serving": {"codecs", "artifact", "contract", "data", "fm", "errors"},
+    "codecs": {"encoding", "data", "fm", "native", "errors"},
+    "training": {"encoding", "artifact", "contract", "data", "fm", "errors"},
+    "serving": {"encoding", "codecs", "artifact", "contract", "data", "fm", "errors"},
     "estimators": {"learning", "artifact", "fm", "errors"},
     "sagemaker": {"data", "fm", "errors"},
     "metadata": {"codecs", "contract", "fm", "errors"},
-    "openfm": {"estimators", "artifact", "data", "errors"},  # the package's own __init__
+    "openfm": {"encoding", "estimators", "artifact", "data", "errors"},  # the package's own __init__
     "cli": {
+        "encoding",
         "training",
         "serving",
         "learning",

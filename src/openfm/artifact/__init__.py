@@ -14,6 +14,7 @@
 ``parameters``       which array of a file is the bias, the linear weights, the factors
 ``names``            what models are called
 ``threshold``        ``openfm/threshold.json``: a binary classifier's threshold
+``encoder``          ``openfm/encoder*``: how columns of raw values become features
 ``limits``           how much a small file may unpack to
 ``replacing``        files that appear whole
 ===================  ===========================================================================
@@ -24,6 +25,7 @@ taken for it, nothing is ever written while reading, and nothing is unpickled.
 
 from __future__ import annotations
 
+from openfm.artifact.encoder import load_encoder, save_encoder
 from openfm.artifact.export import ExportFormat, export_model
 from openfm.artifact.loading import find_model, load_model, model_size
 from openfm.artifact.model import Model
@@ -37,7 +39,9 @@ __all__ = [
     "Model",
     "export_model",
     "find_model",
+    "load_encoder",
     "load_model",
     "model_size",
+    "save_encoder",
     "save_model",
 ]

@@ -7,13 +7,16 @@ from typing import Protocol
 
 from openfm.errors import ArtifactError
 
-__all__ = ["MAX_EXTRAS_BYTES", "MAX_JSON_BYTES", "BoundedReader", "unpacked_limit"]
+__all__ = ["MAX_ENCODER_BYTES", "MAX_EXTRAS_BYTES", "MAX_JSON_BYTES", "BoundedReader", "unpacked_limit"]
 
 MAX_JSON_BYTES = 2**20
 """``meta.json`` and ``symbol.json`` are a few thousand bytes; no more than this is read of each."""
 
 MAX_EXTRAS_BYTES = 4 * 2**20
-"""What the members ``openfm/*`` of a model file may take together."""
+"""What the members ``openfm/*`` of a model file may take together, but for the encoder's."""
+
+MAX_ENCODER_BYTES = 2**31
+"""What the encoder's members may take together: those of a hundred million ids do not."""
 
 _SMALLEST_LIMIT = 2**30
 _LARGEST_RATIO = 100

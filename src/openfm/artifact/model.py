@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from openfm.artifact.limits import MAX_EXTRAS_BYTES
-from openfm.artifact.model_file import EXTRAS_PREFIX
+from openfm.artifact.encoder import join_encoder, split_encoder
+from openfm.artifact.model_file import EXTRAS_PREFIX, check_extras
 from openfm.artifact.saving import save_model
 from openfm.artifact.threshold import THRESHOLD_MEMBER, checked_threshold, read_threshold, threshold_json
+from openfm.encoding import ColumnEncoder
 from openfm.errors import ArtifactError
 from openfm.fm.explain import Explanation, explain_rows
 from openfm.fm.matrices import as_rows
@@ -34,10 +35,13 @@ class Model:
             What it lacks of ``feature_dim``, ``num_factors`` and ``predictor_type`` is appended
             from the machine.
         extras: members ``openfm/*`` of the model file, by full name; kept as they are.
+        encoder: turns columns of raw values into the machine's features; by default the one that ``extras`` hold, if
+            they do.
 
     Raises:
-        ArtifactError: the training parameters are those of a machine of another shape or type, or an
-            extra member is not below ``openfm/`` or not what its name says, or all of them are larger than 4 MiB.
+        ArtifactError: the training parameters are those of a machine of another shape or type, an extra member is not
+            below ``openfm/`` or not what its name says, or they are too large: more than 2 GiB the encoder's, or more
+            than 4 MiB the others.
     """
 
     def __init__(
@@ -46,15 +50,16 @@ class Model:
         training_parameters: Mapping[str, str | int] | None = None,
         *,
         extras: Mapping[str, bytes] | None = None,
+        encoder: ColumnEncoder | None = None,
     ) -> None:
         self._machine = machine
         self._training_parameters = dict(training_parameters or {})
-        self._extras = dict(extras or {})
-        for name in self._extras:
+        extras = extras or {}
+        for name in extras:
             if not name.startswith(EXTRAS_PREFIX):
                 raise ArtifactError(f"the extra member {name!r} is not below {EXTRAS_PREFIX}")
-        if sum(map(len, self._extras.values())) > MAX_EXTRAS_BYTES:
-            raise ArtifactError(f"the extra members take more than {MAX_EXTRAS_BYTES} bytes")
+        check_extras({name: len(content) for name, content in extras.items()})
+        self._extras, self._encoder = split_encoder(extras, encoder, machine.feature_dim)
         self._threshold = read_threshold(self._extras)
         of_machine = {
             "feature_dim": machine.feature_dim,
@@ -109,7 +114,12 @@ class Model:
     @property
     def extras(self) -> dict[str, bytes]:
         """The model file's members ``openfm/*``, by full name (a copy)."""
-        return dict(self._extras)
+        return join_encoder(self._extras, self._encoder)
+
+    @property
+    def encoder(self) -> ColumnEncoder | None:
+        """What turns columns of raw values into features, where the model has such a thing."""
+        return self._encoder
 
     @property
     def threshold(self) -> float | None:
@@ -127,7 +137,15 @@ class Model:
             if self.predictor_type is not PredictorType.BINARY_CLASSIFIER:
                 raise ValueError("a regressor predicts no labels, so that it can have no threshold")
             extras[THRESHOLD_MEMBER] = threshold_json(checked_threshold(threshold))
-        return Model(self._machine, self._training_parameters, extras=extras)
+        return Model(self._machine, self._training_parameters, extras=extras, encoder=self._encoder)
+
+    def with_encoder(self, encoder: ColumnEncoder | None) -> Model:
+        """The same model with another encoder, or with none.
+
+        Raises:
+            ArtifactError: the encoder's ``feature_dim`` is not the model's.
+        """
+        return Model(self._machine, self._training_parameters, extras=self._extras, encoder=encoder)
 
     def predict(self, X: Any, *, threads: int = 1) -> npt.NDArray[np.float32]:
         """Score rows.

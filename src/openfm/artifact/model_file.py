@@ -12,11 +12,17 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, cast
 
-from openfm.artifact.limits import MAX_EXTRAS_BYTES, MAX_JSON_BYTES, BoundedReader, unpacked_limit
+from openfm.artifact.limits import (
+    MAX_ENCODER_BYTES,
+    MAX_EXTRAS_BYTES,
+    MAX_JSON_BYTES,
+    BoundedReader,
+    unpacked_limit,
+)
 from openfm.artifact.names import leads_out, listed
 from openfm.artifact.ndarray_file import (
     LIST_MAGIC,
@@ -26,15 +32,26 @@ from openfm.artifact.ndarray_file import (
     arrays_size,
     read_arrays,
 )
+from openfm.encoding.members import is_encoder_member
 from openfm.errors import ArtifactError
 from openfm.stored_zip import StoredMember, StoredZipWriter
 
-__all__ = ["EXTRAS_PREFIX", "ModelFile", "inspect_model_file", "read_model_file", "write_model_file"]
+__all__ = [
+    "EXTRAS_PREFIX",
+    "ModelFile",
+    "check_extras",
+    "inspect_model_file",
+    "read_extras",
+    "read_model_file",
+    "write_extras",
+    "write_model_file",
+]
 
 EXTRAS_PREFIX = "openfm/"
 """Members of the zip below this are openfm's own."""
 
 _META, _SYMBOL, _PARAMS = "meta.json", "symbol.json", "params"
+_REQUIRED = (_META, _SYMBOL, _PARAMS)
 _ZIP_MAGIC = b"PK\x03\x04"
 _UNIX = 3
 _ENCRYPTED = 0x1
@@ -74,16 +91,24 @@ def read_model_file(
         ArtifactError: it is no such file, is damaged, or would take more memory than its size
             warrants; or what ``max_values`` raises.
     """
-    with _opened(source, limit) as (archive, members):
+    with _opened(source, limit, _REQUIRED) as (archive, members):
         meta = _read_json(archive, members[_META])
         return ModelFile(
             meta=meta,
             symbol=_read_json(archive, members[_SYMBOL]),
             arrays=_read_params(source, archive, members[_PARAMS], None if max_values is None else max_values(meta)),
-            extras={
-                name: _read_extra(archive, info) for name, info in members.items() if name.startswith(EXTRAS_PREFIX)
-            },
+            extras=_read_extras(archive, members),
         )
+
+
+def read_extras(source: IO[bytes]) -> dict[str, bytes]:
+    """The members ``openfm/*`` of a zip file that need hold nothing else.
+
+    Raises:
+        ArtifactError: it is no zip file, is damaged, or would take more memory than its size warrants.
+    """
+    with _opened(source, None, ()) as (archive, members):
+        return _read_extras(archive, members)
 
 
 def inspect_model_file(source: IO[bytes]) -> tuple[int, bytes]:
@@ -92,18 +117,20 @@ def inspect_model_file(source: IO[bytes]) -> tuple[int, bytes]:
     Raises:
         ArtifactError: as :func:`read_model_file`.
     """
-    with _opened(source, None) as (archive, members):
+    with _opened(source, None, _REQUIRED) as (archive, members):
         return sum(info.file_size for info in members.values()), _read_json(archive, members[_META])
 
 
 @contextlib.contextmanager
-def _opened(source: IO[bytes], limit: int | None) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+def _opened(
+    source: IO[bytes], limit: int | None, required: Iterable[str]
+) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
     size = source.seek(0, io.SEEK_END)
     source.seek(0)
     _check_magic(source.read(8))
     try:
         with zipfile.ZipFile(BoundedReader(source)) as archive:
-            members = _checked_members(archive, size)
+            members = _checked_members(archive, size, required)
             _check_sum(members, size, unpacked_limit(size) if limit is None else limit)
             yield archive, members
     except ArtifactError:
@@ -128,9 +155,20 @@ def write_model_file(destination: IO[bytes], content: ModelFile) -> None:
     archive.add(_META, [content.meta], len(content.meta))
     archive.add(_SYMBOL, [content.symbol], len(content.symbol))
     archive.add(_PARAMS, array_pieces(content.arrays), arrays_size(content.arrays))
-    for name, extra in sorted(content.extras.items()):
-        archive.add(name, [extra], len(extra))
+    _add_extras(archive, content.extras)
     archive.close()
+
+
+def write_extras(destination: IO[bytes], extras: Mapping[str, bytes]) -> None:
+    """Write a zip of members ``openfm/*`` alone to a seekable file."""
+    archive = StoredZipWriter(destination)
+    _add_extras(archive, extras)
+    archive.close()
+
+
+def _add_extras(archive: StoredZipWriter, extras: Mapping[str, bytes]) -> None:
+    for name, extra in sorted(extras.items()):
+        archive.add(name, [extra], len(extra))
 
 
 def _check_magic(start: bytes) -> None:
@@ -144,14 +182,14 @@ def _check_magic(start: bytes) -> None:
     raise ArtifactError("it is neither a model.tar.gz nor a model_algo-1 (a zip of meta.json, symbol.json and params)")
 
 
-def _checked_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+def _checked_members(archive: zipfile.ZipFile, size: int, required: Iterable[str]) -> dict[str, zipfile.ZipInfo]:
     members: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         _check_member(info, size)
         if info.filename in members:
             raise ArtifactError(f"it holds two members {info.filename}")
         members[info.filename] = info
-    missing = [name for name in (_META, _SYMBOL, _PARAMS) if name not in members]
+    missing = [name for name in required if name not in members]
     if missing:
         raise ArtifactError(f"it has no {' and no '.join(missing)}; it holds {listed(members)}")
     return members
@@ -165,11 +203,22 @@ def _check_sum(members: Mapping[str, zipfile.ZipInfo], size: int, limit: int) ->
             f"its members claim {total} bytes in a file of {size}, and at most {limit} can be read; if it is a model, "
             "zip it without compression"
         )
-    extras = sum(info.file_size for name, info in members.items() if name.startswith(EXTRAS_PREFIX))
-    if extras > MAX_EXTRAS_BYTES:
-        raise ArtifactError(
-            f"its members below {EXTRAS_PREFIX} claim {extras} bytes, and at most {MAX_EXTRAS_BYTES} can be read"
-        )
+    check_extras({name: info.file_size for name, info in members.items() if name.startswith(EXTRAS_PREFIX)})
+
+
+def check_extras(sizes: Mapping[str, int]) -> None:
+    """Refuses members ``openfm/*`` that are too large, given the bytes of each.
+
+    Raises:
+        ArtifactError: the encoder's take more than 2 GiB, or the others more than 4 MiB.
+    """
+    encoder = sum(size for name, size in sizes.items() if is_encoder_member(name))
+    others = sum(sizes.values()) - encoder
+    for what, found, limit in (("other members", others, MAX_EXTRAS_BYTES), ("encoder", encoder, MAX_ENCODER_BYTES)):
+        if found > limit:
+            raise ArtifactError(
+                f"its {what} below {EXTRAS_PREFIX} claim {found} bytes, and at most {limit} can be read"
+            )
 
 
 def _check_member(info: zipfile.ZipInfo, size: int) -> None:
@@ -206,6 +255,10 @@ def _read_params(
         arrays = read_arrays(cast(Readable, stream), info.file_size, max_values=max_values)
         stream.read(1)  # makes zipfile compare the checksum, which it does at a member's end only
     return arrays
+
+
+def _read_extras(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> dict[str, bytes]:
+    return {name: _read_extra(archive, info) for name, info in members.items() if name.startswith(EXTRAS_PREFIX)}
 
 
 def _read_extra(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
@@ -11,11 +12,14 @@ from pathlib import Path
 import click
 
 from openfm.cli.data_options import FORMAT, INPUT, index_base_option, no_header_option, source_of, target_option
+from openfm.cli.encoding_options import EncodingOptions, encoding_options
 from openfm.cli.failing import failing_in_one_sentence
+from openfm.cli.rows import tell_unseen
 from openfm.data.formats.files import measure, read_blocks, write_blocks
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.registry import find_format
 from openfm.data.records import RecordBlock
+from openfm.encoding.tables import encoded_records
 
 __all__ = ["convert"]
 
@@ -33,6 +37,7 @@ __all__ = ["convert"]
 @click.option(
     "--no-out-header", is_flag=True, help="CSV, TSV: write no line of names, as SageMaker's text/csv wants it."
 )
+@encoding_options
 @click.option(
     "--rows-per-file", type=click.IntRange(min=1), help="Write OUT-00000, OUT-00001 ... with so many rows each."
 )
@@ -47,13 +52,19 @@ def convert(
     feature_dim: int | None,
     no_header: bool,
     no_out_header: bool,
+    encoding: EncodingOptions,
     rows_per_file: int | None,
 ) -> None:
     """Turn a data file into another format, in memory that does not grow with the file.
 
     IN and OUT are files, or - for standard input and output. The formats are recordio (.rec, .pbr), libsvm (.libsvm,
-    .svm), csv, tsv, parquet, npz and npy; what gzip compressed is read too. Every column must hold numbers. Where
-    libsvm or recordio do not tell how many features there are and --feature-dim does not either, IN is read twice.
+    .svm), csv, tsv, parquet, npz and npy; what gzip compressed is read too. Where libsvm or recordio do not tell how
+    many features there are and --feature-dim does not either, IN is read twice.
+
+    Every column of csv, tsv and parquet must hold numbers, unless one of the options on columns of ids is given: then
+    texts become one feature each, numbers are scaled, and an encoder keeps what became of each, so that other files and
+    requests are encoded equally. Ids that look like numbers are taken for numbers unless --categorical names their
+    column. IN is read twice then, or once with --encoder.
 
     \b
     Examples:
@@ -61,6 +72,8 @@ def convert(
       openfm convert clicks.libsvm train.rec --index-base 1
       zcat clicks.libsvm.gz | openfm convert - train.rec --from libsvm --index-base 1 --feature-dim 1000000
       openfm convert train.rec train.csv --no-out-header
+      openfm convert train.csv train.rec --target click --categorical id --hashed agent=10000 --save-encoder enc.zip
+      openfm convert test.csv test.rec --target click --encoder enc.zip
     """
     with failing_in_one_sentence():
         read_from = source_of(source)
@@ -73,10 +86,20 @@ def convert(
             target=target if target is not None and not no_header and reading.read_columns is not None else "label",
             header=not no_out_header,
         )
-        measured = measure(read_from, reading, options)
-        rows = _Count(read_blocks(read_from, reading, measured))
+        unseen: Counter[str] = Counter()
+        if encoding.wanted:
+            if no_header or feature_dim is not None:
+                raise click.UsageError(
+                    "Ids are in columns with names, and the encoder says how many features they make."
+                )
+            encoder = encoding.encoder(read_from, reading, target)
+            blocks = encoded_records(read_from, reading, encoder, target=target, unseen=unseen)
+        else:
+            blocks = read_blocks(read_from, reading, measure(read_from, reading, options))
+        rows = _Count(blocks)
         _write(out, writing, rows, written, rows_per_file)
     click.echo(f"{rows.rows} rows of {rows.feature_dim} features, {rows.nonzeros} values that are not zero.", err=True)
+    tell_unseen(unseen)
 
 
 def _write(

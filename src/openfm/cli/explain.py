@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -66,7 +65,8 @@ def explain(
     """Tell where scores come from: the exact contributions of the bias, of each feature and of each pair.
 
     MODEL is a model.tar.gz, a model file or a folder with one of them, DATA a file of records in any format
-    (see openfm convert); - is standard input.
+    (see openfm convert); - is standard input. A model that was trained on raw values takes csv, tsv and parquet with
+    its columns, and tells features by their columns' names and values.
     Contributions add up to the score, of a binary classifier to the score before the sigmoid. Without DATA, the pairs
     of features with the strongest interaction are printed.
 
@@ -76,8 +76,8 @@ def explain(
       openfm explain model/ --top 20 --between 0:60 60:100
     """
     with failing_in_one_sentence():
-        names = FeatureNames.read(feature_names)
         loaded = load_model(model)
+        names = FeatureNames.read(feature_names, loaded.encoder)
         if data is None:
             lines = _pairs(loaded.strongest_pairs(top, between=between), names, as_json=as_json)
         else:
@@ -89,11 +89,12 @@ def explain(
 def _explanations(
     model: Model, data: RecordsFile, numbers: range, top: int, names: FeatureNames, *, as_json: bool
 ) -> Iterator[str]:
-    for number, row in _numbered(data.blocks(model.feature_dim), numbers):
+    for number, row in _numbered(data.blocks(model.feature_dim, model.encoder), numbers):
         score = float(model.predict(row)[0])
         (explanation,) = model.explain(row, pairs=top)
         if as_json:
-            yield json.dumps({"record": number, "score": score, "explanation": _document(explanation, names)})
+            explained = explanation_document(explanation, names.__getitem__ if names else None)
+            yield json.dumps({"record": number, "score": score, "explanation": explained})
         else:
             classifies = model.predictor_type is PredictorType.BINARY_CLASSIFIER
             yield from _table(number, score, explanation, top, names, classifies=classifies)
@@ -120,7 +121,7 @@ def _table(
     for feature, value, linear in zip(
         explanation.features.tolist(), explanation.values.tolist(), explanation.linear.tolist(), strict=True
     ):
-        values[feature] = f"{names[feature]} = {value:g}"
+        values[feature] = names.describe(feature, value)
         listed.append((linear, values[feature]))
     for (i, j), product in zip(explanation.pairs.tolist(), explanation.pair_contributions.tolist(), strict=True):
         listed.append((product, f"{values[i]}, {values[j]}"))
@@ -129,14 +130,6 @@ def _table(
     yield from (f"  {contribution:+12.6f}  {what}" for contribution, what in listed[:top])
     if len(listed) > top or explanation.other_pairs:
         yield f"  {rest:+12.6f}  all others"
-
-
-def _document(explanation: Explanation, names: FeatureNames) -> dict[str, Any]:
-    document = explanation_document(explanation)
-    if names:
-        document["linear"]["names"] = [names[key] for key in document["linear"]["keys"]]
-        document["pairs"]["names"] = [[names[i], names[j]] for i, j in document["pairs"]["keys"]]
-    return document
 
 
 def _pairs(ranked: RankedPairs, names: FeatureNames, *, as_json: bool) -> Iterator[str]:

@@ -9,9 +9,10 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from openfm.encoding import ColumnEncoder, NumberColumn, OneHotColumn
 from openfm.errors import DataError
 
-__all__ = ["FeatureNames", "feature_list", "feature_range", "feature_value"]
+__all__ = ["FeatureNames", "RawFeatures", "feature_list", "feature_range", "feature_value"]
 
 
 def feature_range(text: str) -> range:
@@ -49,33 +50,106 @@ def feature_value(text: str) -> tuple[int, float]:
         raise click.BadParameter(f"'{text}' is no feature such as 17, nor one with a value such as 17=0.5.") from None
 
 
+class RawFeatures:
+    """Features on the command line that may be given by columns and values, where the model has an encoder.
+
+    Args:
+        encoder: the model's; None if it has none, so that features are given by their numbers.
+    """
+
+    def __init__(self, encoder: ColumnEncoder | None) -> None:
+        self._encoder = encoder
+        self._columns = {} if encoder is None else {column.name: column for column in encoder.columns}
+
+    def value(self, text: str) -> tuple[int, float] | None:
+        """``user=u42`` or ``price=3.5`` as a feature and its value, else as :func:`feature_value`; None: it is unseen.
+
+        Raises:
+            click.BadParameter: the text is none of these.
+        """
+        name, equals, value = text.partition("=")
+        column = self._columns.get(name) if equals else None
+        if column is None:
+            return feature_value(text)
+        if not isinstance(column, NumberColumn):
+            feature = column.feature(value)
+            return None if feature is None else (feature, 1.0)
+        try:
+            return column.first, (float(value) - column.shift) / column.scale
+        except ValueError:
+            raise click.BadParameter(f"'{value}' is no number, but column '{name}' holds numbers.") from None
+
+    def candidates(self, text: str) -> tuple[range | npt.NDArray[np.int64], OneHotColumn | None]:
+        """All features of the column of this name, and the column; else as :func:`feature_list`.
+
+        Raises:
+            click.BadParameter: the text is neither.
+        """
+        column = self._columns.get(text)
+        if isinstance(column, OneHotColumn):
+            return range(column.first, column.first + column.features), column
+        try:
+            return feature_list(text), None
+        except click.BadParameter as error:
+            if self._encoder is None:
+                raise
+            raise click.BadParameter(
+                f"{error.message} Nor is it a column whose values the model knows; its columns are "
+                f"{self._encoder.known_columns()}."
+            ) from None
+
+    @staticmethod
+    def values(text: str, column: OneHotColumn | None) -> npt.NDArray[np.int64]:
+        """Values of a column, divided by commas, as features, the unseen left out; else as :func:`feature_list`.
+
+        Raises:
+            click.BadParameter: the text is no list of features, where there is no column.
+        """
+        if column is None:
+            return np.array(feature_list(text), dtype=np.int64)
+        features = [column.feature(value) for value in text.split(",")]
+        return np.array([feature for feature in features if feature is not None], dtype=np.int64)
+
+
 class FeatureNames:
     """What features are called in what is printed.
 
     Args:
-        names: of the features from 0 on; those beyond are called by their number.
+        names: of the features from 0 on.
+        encoder: tells the names of those beyond; without it they are called by their number.
     """
 
-    def __init__(self, names: Sequence[str] = ()) -> None:
+    def __init__(self, names: Sequence[str] = (), encoder: ColumnEncoder | None = None) -> None:
         self._names = names
+        self._encoder = encoder
 
     @classmethod
-    def read(cls, path: Path | None) -> FeatureNames:
+    def read(cls, path: Path | None, encoder: ColumnEncoder | None) -> FeatureNames:
         """Read a text file with a name on each line, the first of which is that of feature 0; None: there is none.
+
+        Without a file, the model's encoder tells the names, if it has one.
 
         Raises:
             DataError: the file is not UTF-8.
             OSError: it cannot be read.
         """
         if path is None:
-            return cls()
+            return cls(encoder=encoder)
         try:
             return cls(path.read_text(encoding="utf-8").splitlines())
         except UnicodeDecodeError as error:
             raise DataError(f"{path} is not UTF-8 text; feature names are one a line") from error
 
     def __bool__(self) -> bool:
-        return bool(self._names)
+        return bool(self._names) or self._encoder is not None
 
     def __getitem__(self, feature: int) -> str:
-        return self._names[feature] if feature < len(self._names) else f"feature {feature}"
+        if feature < len(self._names):
+            return self._names[feature]
+        return f"feature {feature}" if self._encoder is None else self._encoder.feature_name(feature)
+
+    def describe(self, feature: int, value: float) -> str:
+        """The feature and its value in a row, such as ``feature 17 = 0.5``, or ``price=3.5`` where an encoder tells."""
+        if self._encoder is not None and feature >= len(self._names):
+            return self._encoder.describe(feature, value)
+        return f"{self[feature]} = {value:g}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from openfm.artifact import Model
+from openfm.encoding import ColumnSpec, NumberColumn, OneHotColumn
 
 __all__ = ["summary_of_model"]
 
@@ -30,16 +31,33 @@ def summary_of_model(model: Model, *, weights: int) -> dict[str, object]:
     if model.threshold is not None:
         summary["threshold"] = model.threshold
     summary["hyperparameters"] = {name: str(value) for name, value in model.training_parameters.items()}
+    if model.encoder is not None:
+        summary["columns"] = [
+            {"column": column.name, "becomes": _becomes(column), "features": column.features}
+            for column in model.encoder.columns
+        ]
     if weights:
         summary["largest_linear_weights"] = [
-            {"feature": feature, "weight": float(linear[feature])} for feature in _largest(np.abs(linear), weights)
+            {**_feature(model, feature), "weight": float(linear[feature])}
+            for feature in _largest(np.abs(linear), weights)
         ]
         summary["longest_factors"] = [
-            {"feature": feature, "length": float(lengths[feature])} for feature in _largest(lengths, weights)
+            {**_feature(model, feature), "length": float(lengths[feature])} for feature in _largest(lengths, weights)
         ]
     if model.extras:
         summary["extras"] = {name: f"{len(content)} bytes" for name, content in sorted(model.extras.items())}
     return summary
+
+
+def _feature(model: Model, feature: int) -> dict[str, object]:
+    named = {} if model.encoder is None else {"name": model.encoder.feature_name(feature)}
+    return {"feature": feature, **named}
+
+
+def _becomes(column: ColumnSpec) -> str:
+    if isinstance(column, NumberColumn):
+        return f"(number - {column.shift:g}) / {column.scale:g}"
+    return "one feature for each text" if isinstance(column, OneHotColumn) else "hash buckets"
 
 
 def _largest(values: np.typing.NDArray[np.floating], count: int) -> list[int]:

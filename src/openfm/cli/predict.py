@@ -39,12 +39,14 @@ def predict(model: Path, data: RecordsFile, out: str, accept: str) -> None:
 
     MODEL is a model.tar.gz, a model file or a folder with one of them, DATA a file of records in any format (see openfm
     convert); - is standard input. What is written is what openfm serve answers when it is sent the records. JSON Lines
-    and recordIO are written as DATA is read, in memory that does not grow with it.
+    and recordIO are written as DATA is read, in memory that does not grow with it. A model that was trained on raw
+    values takes csv, tsv and parquet with its columns; values that it does not know are counted on standard error.
 
     \b
     Examples:
       openfm predict model/ test.pbr > scores.jsonl
       openfm predict model.tar.gz ratings.csv --target rating --out scores.jsonl
+      openfm predict raw-ids.tar.gz users-and-items.csv > scores.jsonl
       openfm predict model/ test.pbr --accept "application/jsonlines; verbose=true; threshold=stored"
     """
     with failing_in_one_sentence(), packages_of("serve"):
@@ -53,7 +55,7 @@ def predict(model: Path, data: RecordsFile, out: str, accept: str) -> None:
 
         form = choose_answer_form(accept, "application/jsonlines")
         loaded = load_model(model)
-        answers = _answers(data, Predictor(loaded.machine, loaded.threshold), form)
+        answers = _answers(data, Predictor(loaded.machine, loaded.threshold, loaded.encoder), form)
         with open_output(out) as file:
             file.writelines(answers)
 
@@ -63,10 +65,10 @@ def _answers(data: RecordsFile, predictor: Predictor, form: AnswerForm) -> Itera
     from openfm.serving.bodies import answer_body
 
     if form.content_type == "application/json":  # one object
-        yield answer_body(Request(data.rows(predictor.feature_dim)), predictor, form)
+        yield answer_body(Request(data.rows(predictor.feature_dim, predictor.encoder)), predictor, form)
         return
     first = 0
-    for block in data.blocks(predictor.feature_dim):
+    for block in data.blocks(predictor.feature_dim, predictor.encoder):
         try:
             yield answer_body(Request(block.rows), predictor, form)
         except RequestError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +18,14 @@ from openfm.data.formats.files import read_blocks
 from openfm.data.formats.format import Format, ReadOptions
 from openfm.data.formats.recordio import RECORDIO
 from openfm.data.formats.registry import find_format
+from openfm.data.formats.source import Source
 from openfm.data.records import RecordBlock
+from openfm.encoding import ColumnEncoder
+from openfm.encoding.tables import encoded_records
 from openfm.errors import DataError
 from openfm.fm.rows import SparseRows
 
-__all__ = ["DATA", "MODEL", "RecordsFile", "records_options"]
+__all__ = ["DATA", "MODEL", "RecordsFile", "records_options", "tell_unseen"]
 
 MODEL = click.Path(exists=True, path_type=Path)
 """A model.tar.gz, a model file, or a folder with one of them."""
@@ -44,30 +48,41 @@ class RecordsFile:
     format: str | None
     options: ReadOptions
 
-    def blocks(self, feature_dim: int) -> Iterator[RecordBlock]:
+    def blocks(self, feature_dim: int, encoder: ColumnEncoder | None) -> Iterator[RecordBlock]:
         """The records, some megabytes at a time.
 
+        Args:
+            feature_dim: the model's.
+            encoder: the model's, by which columns with names are encoded; None if it has none. What it does not know
+                is told on standard error at the end.
+
         Raises:
-            DataError: the file does not hold records of this width.
+            DataError: the file does not hold records of this width, or not the encoder's columns.
             OSError: it cannot be read.
         """
         source = source_of(self.path)
-        options = replace(self.options, feature_dim=feature_dim)
-        return read_blocks(source, self._format(source.path), options)
+        format = self._format(source.path)
+        if encoder is not None and format.read_columns is not None and self.options.header:
+            target = self.options.target
+            return _encoded(source, format, encoder, None if target is None else str(target))
+        return read_blocks(source, format, replace(self.options, feature_dim=feature_dim))
 
-    def rows(self, feature_dim: int) -> SparseRows:
-        """The features of all records; raises what :meth:`blocks` does."""
-        return _joined([block.rows for block in self.blocks(feature_dim)], feature_dim)
+    def rows(self, feature_dim: int, encoder: ColumnEncoder | None) -> SparseRows:
+        """The features of all records; takes and raises what :meth:`blocks` does."""
+        return _joined([block.rows for block in self.blocks(feature_dim, encoder)], feature_dim)
 
-    def labelled(self, feature_dim: int) -> tuple[SparseRows, npt.NDArray[np.float32]]:
-        """The features and the labels of all records.
+    def labelled(self, feature_dim: int, encoder: ColumnEncoder | None) -> tuple[SparseRows, npt.NDArray[np.float32]]:
+        """The features and the labels of all records. The encoder's target is the labels' column if none is named.
 
         Raises:
             DataError: as :meth:`blocks`, or the records have no labels.
             OSError: the file cannot be read.
         """
         rows, labels = [], [np.empty(0, dtype=np.float32)]
-        for block in self.blocks(feature_dim):
+        records = self
+        if self.options.target is None and encoder is not None:
+            records = replace(self, options=replace(self.options, target=encoder.target))
+        for block in records.blocks(feature_dim, encoder):
             if block.labels is None:
                 raise DataError(f"The records of {self.path} have no labels. Say with --target which column has them.")
             rows.append(block.rows)
@@ -109,6 +124,19 @@ def records_options(parameter: str) -> Callable[[Callable[..., None]], Callable[
         return from_option(target_option(index_base_option(no_header_option(with_records))))
 
     return decorate
+
+
+def _encoded(source: Source, format: Format, encoder: ColumnEncoder, target: str | None) -> Iterator[RecordBlock]:
+    unseen: Counter[str] = Counter()
+    yield from encoded_records(source, format, encoder, target=target, unseen=unseen)
+    tell_unseen(unseen)
+
+
+def tell_unseen(unseen: Counter[str]) -> None:
+    """Say on standard error how many values of which columns the encoder does not know, if there are any."""
+    if unseen:
+        counts = ", ".join(f"{count} of column '{name}'" for name, count in sorted(unseen.items()))
+        click.echo(f"Values that the encoder does not know, and that contribute nothing: {counts}.", err=True)
 
 
 def _joined(parts: list[SparseRows], feature_dim: int) -> SparseRows:

@@ -54,7 +54,7 @@ def thresholds(model: Path, data: RecordsFile, best: str, store: bool, as_json: 
         loaded = load_model(path)
         if loaded.predictor_type is not PredictorType.BINARY_CLASSIFIER:
             raise CustomerError(f"{path} is a regressor, and only a binary_classifier has a threshold.")
-        rows, labels = data.labelled(loaded.feature_dim)
+        rows, labels = data.labelled(loaded.feature_dim, loaded.encoder)
         scores = loaded.machine.score(rows)
         if not len(scores):
             raise CustomerError("The data hold no records; give some with the labels 0 and 1.")

@@ -75,10 +75,14 @@ class _Collector:
             raise self._error(f"must be an object such as {_EXAMPLE}, but is {_kind(instance)}")
         if "features" in instance and "data" in instance:
             raise self._error('has both "features" and "data"; send one of them')
+        if "columns" in instance and instance.keys() & {"features", "data"}:
+            raise self._error('has "columns" beside "features" or "data"; send one of them')
         if "features" in instance:
             self._add_dense("features", instance["features"])
         elif "data" in instance:
             self._add_data(instance["data"])
+        elif "columns" in instance:
+            raise self._error('has "columns", but instance 0 has not: send them in different requests')
         else:
             raise self._error(f'has neither "features" nor "data"; send {_EXAMPLE}')
 

@@ -7,6 +7,7 @@ from openfm.codecs.plain import decode_plain
 from openfm.codecs.predictions import Predictions
 from openfm.codecs.queries import decode_any
 from openfm.codecs.requests import Body, RankingRequest, Request
+from openfm.encoding import ColumnEncoder
 from openfm.errors import RequestError
 from openfm.native import _core
 
@@ -15,14 +16,15 @@ __all__ = ["CONTENT_TYPE", "decode", "encode"]
 CONTENT_TYPE = "application/json"
 
 
-def decode(body: Body, feature_dim: int) -> Request | RankingRequest:
-    """Read a request: an object whose ``instances`` is a list of instances in any of the forms, or of queries.
+def decode(body: Body, feature_dim: int, encoder: ColumnEncoder | None = None) -> Request | RankingRequest:
+    """Read a request: an object whose ``instances`` is a list of instances in any of the forms, of raw values, or of
+    queries.
 
     Raises:
         RequestError: The body is not such an object, or an instance cannot be scored.
     """
     rows = decode_plain(body, feature_dim)
-    return _decode_document(body, feature_dim) if rows is None else Request(rows)
+    return _decode_document(body, feature_dim, encoder) if rows is None else Request(rows)
 
 
 def encode(predictions: Predictions) -> bytes:
@@ -34,11 +36,11 @@ def encode(predictions: Predictions) -> bytes:
     return _core.encode_predictions(predictions.scores, predictions.predicted_labels, lines=False)
 
 
-def _decode_document(body: Body, feature_dim: int) -> Request | RankingRequest:
+def _decode_document(body: Body, feature_dim: int, encoder: ColumnEncoder | None) -> Request | RankingRequest:
     document = parse_json(body, "the body")
     instances = document.get("instances") if isinstance(document, dict) else None
     if not isinstance(instances, list):
         raise RequestError(
             'the body must be an object with a list "instances", such as {"instances": [{"features": [0.5, 1.0]}]}'
         )
-    return decode_any(instances, feature_dim)
+    return decode_any(instances, feature_dim, encoder)

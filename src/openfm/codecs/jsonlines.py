@@ -10,6 +10,7 @@ from openfm.codecs.plain import decode_plain
 from openfm.codecs.predictions import Predictions
 from openfm.codecs.queries import decode_any
 from openfm.codecs.requests import Body, RankingRequest, Request
+from openfm.encoding import ColumnEncoder
 from openfm.native import _core
 
 __all__ = ["CONTENT_TYPE", "decode", "encode", "iter_instances"]
@@ -19,14 +20,15 @@ CONTENT_TYPE = "application/jsonlines"
 _BLANKS = re.compile(rb"\s*")
 
 
-def decode(body: Body, feature_dim: int) -> Request | RankingRequest:
-    """Read a request: each line that is not blank is one instance, in any of the three forms, or one query.
+def decode(body: Body, feature_dim: int, encoder: ColumnEncoder | None = None) -> Request | RankingRequest:
+    """Read a request: each line that is not blank is one instance, in any of the three forms or of raw values, or one
+    query.
 
     Raises:
         RequestError: A line is not JSON, or an instance cannot be scored.
     """
     rows = decode_plain(body, feature_dim, lines=True)
-    return decode_any(iter_instances(body), feature_dim) if rows is None else Request(rows)
+    return decode_any(iter_instances(body), feature_dim, encoder) if rows is None else Request(rows)
 
 
 def encode(predictions: Predictions) -> bytes:

@@ -10,18 +10,31 @@
 ``fixed`` is what all candidates are joined with: keys and values, or an instance in any of the other forms. Candidates
 are features of value 1, as a half-open ``range`` or as ``keys``, or rows of their own, as ``instances``. ``exclude``,
 which may be left out, lists keys, or numbers of instances, that are not wanted. The form is openfm's own.
+
+Of a model with an encoder, raw values may be asked for::
+
+    {"top_k": {"k": 10,
+               "fixed": {"columns": {"user": "u42"}},
+               "candidates": {"column": "item"},
+               "exclude": ["i7", "i9"]}}
+
+Candidates are then all values of the column, or those that ``values`` lists, and ``exclude`` lists values too.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
 
+from openfm.codecs.columns import MEMBER as COLUMNS
+from openfm.codecs.columns import category, decode_columns, has_columns
 from openfm.codecs.instances import decode_instances
 from openfm.codecs.requests import RankingQuery, RankingRequest, Request
+from openfm.encoding import ColumnEncoder, OneHotColumn
 from openfm.errors import RequestError
 from openfm.fm.rows import SparseRows
 
@@ -37,46 +50,55 @@ MOST_CANDIDATES = 10**8
 """Candidates that one request may have scored, over all its queries: some seconds of work."""
 
 _KNOWN = {"k", "fixed", "candidates", "exclude"}
-_FORMS = ("range", "keys", "instances")
+_FORMS = ("range", "keys", "instances", "column")
 
 
 def is_query(instance: object) -> bool:
     """Whether a parsed instance is a query."""
-    return isinstance(instance, dict) and MEMBER in instance and not instance.keys() & {"features", "data"}
+    return isinstance(instance, dict) and MEMBER in instance and not instance.keys() & {"features", "data", COLUMNS}
 
 
-def decode_any(instances: Iterable[object], feature_dim: int) -> Request | RankingRequest:
-    """Turn parsed JSON instances into rows or into queries, whichever the first one is.
+def decode_any(
+    instances: Iterable[object], feature_dim: int, encoder: ColumnEncoder | None = None
+) -> Request | RankingRequest:
+    """Turn parsed JSON instances into rows, from features or from raw values, or into queries: as the first one is.
 
     Raises:
-        RequestError: as :func:`openfm.codecs.instances.decode_instances` and :func:`decode_queries`.
+        RequestError: as :func:`openfm.codecs.instances.decode_instances`,
+            :func:`openfm.codecs.columns.decode_columns` and :func:`decode_queries`.
     """
     rest = iter(instances)
     first = list(islice(rest, 1))
     every = chain(first, rest)
     if first and is_query(first[0]):
-        return decode_queries(every, feature_dim)
+        return decode_queries(every, feature_dim, encoder)
+    if first and has_columns(first[0]):
+        return decode_columns(every, encoder)
     return Request(decode_instances(every, feature_dim))
 
 
-def decode_queries(instances: Iterable[object], feature_dim: int) -> RankingRequest:
+def decode_queries(
+    instances: Iterable[object], feature_dim: int, encoder: ColumnEncoder | None = None
+) -> RankingRequest:
     """Turn parsed JSON instances, all of them queries, into a request.
 
     Args:
         instances: what :func:`openfm.codecs.parsing.parse_json` made of each instance.
         feature_dim: the width of the model's input.
+        encoder: the model's; None if it has none.
 
     Raises:
         RequestError: an instance is no query or not such as above, all ask back more than 100000 candidates, or have
             more than 100 million scored. The sentence names the instance, counted from 0, and the field.
     """
+    reader = _QueryReader(feature_dim, encoder)
     queries: list[RankingQuery] = []
     ranked = scored = 0
     for number, instance in enumerate(instances):
         try:
             if not isinstance(instance, dict) or not is_query(instance):
                 raise RequestError(f"has no {MEMBER}, but instance 0 has: send them in different requests")
-            queries.append(_query(instance[MEMBER], feature_dim))
+            queries.append(reader.query(instance[MEMBER]))
         except RequestError as error:
             raise RequestError(f"instance {number}: {error.message}") from error
         ranked += queries[-1].k
@@ -91,60 +113,105 @@ def decode_queries(instances: Iterable[object], feature_dim: int) -> RankingRequ
                 f"instance {number}: with it the request has more than {MOST_CANDIDATES} candidates; send its "
                 "queries in several requests"
             )
-    return RankingRequest(tuple(queries))
+    return RankingRequest(tuple(queries), reader.unseen)
 
 
-def _query(query: object, feature_dim: int) -> RankingQuery:
-    if not isinstance(query, dict):
-        raise RequestError(f"{MEMBER} must be an object with k, fixed and candidates")
-    if unknown := sorted(query.keys() - _KNOWN):
-        raise RequestError(f"{MEMBER} has the member {unknown[0][:40]!r}; it may have {', '.join(sorted(_KNOWN))}")
-    k = query.get("k")
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise RequestError(f"{MEMBER}.k must be a whole number of at least 1")
-    exclude = query.get("exclude")
-    return RankingQuery(
-        k=k,
-        fixed=_fixed(query.get("fixed"), feature_dim),
-        candidates=_candidates(query.get("candidates"), feature_dim),
-        exclude=None if exclude is None else _whole_numbers(exclude, f"{MEMBER}.exclude"),
-    )
+class _QueryReader:
+    """Reads queries, and counts the raw values in them that the encoder does not know."""
 
+    def __init__(self, feature_dim: int, encoder: ColumnEncoder | None) -> None:
+        self._feature_dim = feature_dim
+        self._encoder = encoder
+        self.unseen: Counter[str] = Counter()
 
-def _fixed(fixed: object, feature_dim: int) -> SparseRows:
-    name = f"{MEMBER}.fixed"
-    if not isinstance(fixed, dict):
-        raise RequestError(f'{name} must be an object such as {{"keys": [17], "values": [1]}}')
-    instance = {"data": {"features": fixed}} if "keys" in fixed or "values" in fixed else fixed
-    return _rows([instance], feature_dim, name)
+    def query(self, query: object) -> RankingQuery:
+        if not isinstance(query, dict):
+            raise RequestError(f"{MEMBER} must be an object with k, fixed and candidates")
+        if unknown := sorted(query.keys() - _KNOWN):
+            raise RequestError(f"{MEMBER} has the member {unknown[0][:40]!r}; it may have {', '.join(sorted(_KNOWN))}")
+        k = query.get("k")
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise RequestError(f"{MEMBER}.k must be a whole number of at least 1")
+        fixed = self._fixed(query.get("fixed"))
+        candidates, column = self._candidates(query.get("candidates"))
+        return RankingQuery(k, fixed, candidates, self._exclude(query.get("exclude"), column), column)
 
+    def _fixed(self, fixed: object) -> SparseRows:
+        name = f"{MEMBER}.fixed"
+        if not isinstance(fixed, dict):
+            raise RequestError(f'{name} must be an object such as {{"keys": [17], "values": [1]}}')
+        instance = {"data": {"features": fixed}} if "keys" in fixed or "values" in fixed else fixed
+        return self._rows([instance], name)
 
-def _candidates(candidates: object, feature_dim: int) -> range | npt.NDArray[np.int64] | SparseRows:
-    name = f"{MEMBER}.candidates"
-    form = [form for form in _FORMS if isinstance(candidates, dict) and form in candidates]
-    if not isinstance(candidates, dict) or len(form) != 1:
-        raise RequestError(f'{name} must be an object with one of {", ".join(_FORMS)}, such as {{"range": [100, 200]}}')
-    value = candidates[form[0]]
-    if form[0] == "instances":
-        if not isinstance(value, list):
-            raise RequestError(f"{name}.instances must be a list of instances")
-        return _rows(value, feature_dim, f"{name}.instances")
-    numbers = _whole_numbers(value, f"{name}.{form[0]}")
-    if form[0] == "keys":
-        return numbers
-    if len(numbers) != 2 or not 0 <= numbers[0] <= numbers[1] <= feature_dim:
-        raise RequestError(
-            f"{name}.range must be the first key and the one after the last, from 0 to the model's feature_dim "
-            f"{feature_dim}"
-        )
-    return range(int(numbers[0]), int(numbers[1]))
+    def _candidates(self, candidates: object) -> tuple[range | npt.NDArray[np.int64] | SparseRows, str | None]:
+        """The candidates, and the column whose values they are."""
+        name = f"{MEMBER}.candidates"
+        form = [form for form in _FORMS if isinstance(candidates, dict) and form in candidates]
+        if not isinstance(candidates, dict) or len(form) != 1:
+            raise RequestError(
+                f'{name} must be an object with one of {", ".join(_FORMS)}, such as {{"range": [100, 200]}}'
+            )
+        value = candidates[form[0]]
+        if form[0] == "column":
+            column = self._column(value)
+            if "values" not in candidates:
+                return range(column.first, column.first + column.features), column.name
+            return self._features(column, candidates["values"], f"{name}.values", count=True), column.name
+        if form[0] == "instances":
+            if not isinstance(value, list):
+                raise RequestError(f"{name}.instances must be a list of instances")
+            return self._rows(value, f"{name}.instances"), None
+        numbers = _whole_numbers(value, f"{name}.{form[0]}")
+        if form[0] == "keys":
+            return numbers, None
+        if len(numbers) != 2 or not 0 <= numbers[0] <= numbers[1] <= self._feature_dim:
+            raise RequestError(
+                f"{name}.range must be the first key and the one after the last, from 0 to the model's feature_dim "
+                f"{self._feature_dim}"
+            )
+        return range(int(numbers[0]), int(numbers[1])), None
 
+    def _exclude(self, exclude: object, column: str | None) -> npt.NDArray[np.int64] | None:
+        name = f"{MEMBER}.exclude"
+        if exclude is None:
+            return None
+        if column is None:
+            return _whole_numbers(exclude, name)
+        return self._features(self._column(column), exclude, name, count=False)
 
-def _rows(instances: list[object], feature_dim: int, name: str) -> SparseRows:
-    try:
-        return decode_instances(instances, feature_dim)
-    except RequestError as error:
-        raise RequestError(f"{name}: {error.message}") from error
+    def _column(self, name: object) -> OneHotColumn:
+        """The column of this name, whose values can be candidates."""
+        if self._encoder is None:
+            raise RequestError(f"{MEMBER}.candidates has a column, but the model has no encoder; send a range, or keys")
+        if not isinstance(name, str):
+            raise RequestError(f"{MEMBER}.candidates.column must be the name of a column")
+        try:
+            column = self._encoder.column(name)
+        except ValueError as error:
+            raise RequestError(f"{MEMBER}.candidates.column: {error}") from error
+        if not isinstance(column, OneHotColumn):
+            raise RequestError(f"{MEMBER}.candidates.column: '{name[:40]}' has no values to rank, as it is not one-hot")
+        return column
+
+    def _features(self, column: OneHotColumn, values: object, name: str, *, count: bool) -> npt.NDArray[np.int64]:
+        """The features of values; those that are unseen have none, and nothing to be ranked by."""
+        if not isinstance(values, list):
+            raise RequestError(f"{name} must be a list of values of the column '{column.name}'")
+        found = [column.feature(category(value, f"{name}[{position}]")) for position, value in enumerate(values)]
+        features = [feature for feature in found if feature is not None]
+        if count and len(features) < len(found):
+            self.unseen[column.name] += len(found) - len(features)
+        return np.array(features, dtype=np.int64)
+
+    def _rows(self, instances: list[object], name: str) -> SparseRows:
+        try:
+            if not (instances and has_columns(instances[0])):
+                return decode_instances(instances, self._feature_dim)
+            request = decode_columns(instances, self._encoder)
+        except RequestError as error:
+            raise RequestError(f"{name}: {error.message}") from error
+        self.unseen.update(request.unseen)
+        return request.rows
 
 
 def _whole_numbers(value: object, name: str) -> npt.NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from openfm.codecs.predictions import Predictions
 from openfm.codecs.requests import Body, Request
 from openfm.data.records import decode_bare_record, decode_records, encode_scores, is_recordio
+from openfm.encoding import ColumnEncoder
 from openfm.errors import DataError, RequestError
 
 __all__ = ["CONTENT_TYPE", "decode", "encode"]
@@ -12,8 +13,8 @@ __all__ = ["CONTENT_TYPE", "decode", "encode"]
 CONTENT_TYPE = "application/x-recordio-protobuf"
 
 
-def decode(body: Body, feature_dim: int) -> Request:
-    """Read a request: framed records, or one bare record, as batch transform splits them off.
+def decode(body: Body, feature_dim: int, encoder: ColumnEncoder | None = None) -> Request:
+    """Read a request: framed records, or one bare record, as batch transform splits them off. They need no encoder.
 
     The two cannot be confused: the frame's magic number is no possible start of a record.
 

@@ -9,11 +9,12 @@ from typing import Final
 from openfm.codecs import json, jsonlines, recordio_protobuf
 from openfm.codecs.predictions import Predictions
 from openfm.codecs.requests import Body, RankingRequest, Request
+from openfm.encoding import ColumnEncoder
 
 __all__ = ["DECODERS", "ENCODERS", "Decoder", "Encoder"]
 
-Decoder = Callable[[Body, int], Request | RankingRequest]
-"""Reads a request's body, given the model's feature_dim; raises RequestError."""
+Decoder = Callable[[Body, int, ColumnEncoder | None], Request | RankingRequest]
+"""Reads a request's body, given the model's feature_dim and its encoder, if it has one; raises RequestError."""
 
 Encoder = Callable[[Predictions], bytes]
 """Writes an answer's body."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +24,12 @@ class Request:
     Attributes:
         rows: their features.
         identities: what the answer must repeat of each, in formats that have such a thing.
+        unseen: of columns of raw values, how many are such as the model's encoder does not know.
     """
 
     rows: SparseRows
     identities: RecordIdentities | None = None
+    unseen: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -41,19 +44,27 @@ class RankingQuery:
         fixed: what all candidates are joined with, one row.
         candidates: features, each taken with the value 1, or rows.
         exclude: features, or numbers of rows, to leave out.
+        column: whose values the candidates are, if they were given so: the answer tells the values.
     """
 
     k: int
     fixed: SparseRows
     candidates: range | npt.NDArray[np.int64] | SparseRows
     exclude: npt.NDArray[np.int64] | None = None
+    column: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankingRequest:
-    """A request whose instances are all queries."""
+    """A request whose instances are all queries.
+
+    Attributes:
+        queries: one for each instance.
+        unseen: as of :class:`Request`.
+    """
 
     queries: tuple[RankingQuery, ...]
+    unseen: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.queries)

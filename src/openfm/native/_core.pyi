@@ -152,6 +152,34 @@ def write_csv(
     delimiter: str,
 ) -> bytes: ...
 
+# --- texts to features: openfm.encoding wraps these -------------------------------------------------------------------
+
+class Vocabulary:
+    """Different texts, numbered from 0 in the order in which they were added.
+
+    Texts are given as they lie one after the other, with int64 offsets: where each begins, and the end. ValueError:
+    offsets do not divide the bytes, or there are more than 2^31 - 1 texts. ``nbytes`` is memory.
+    """
+
+    def __init__(self) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def offsets(self) -> npt.NDArray[np.int64]: ...
+    @property
+    def utf8(self) -> npt.NDArray[np.uint8]: ...
+    def add(self, offsets: npt.NDArray[np.int64], utf8: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+        """The number of each text; new ones are added."""
+
+    def find(self, offsets: npt.NDArray[np.int64], utf8: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+        """The number of each text, -1 of those that are not there. Releases the GIL around long work."""
+
+    def text(self, code: int) -> bytes: ...
+
+def hash_buckets(offsets: npt.NDArray[np.int64], utf8: npt.NDArray[np.uint8], buckets: int) -> npt.NDArray[np.int32]:
+    """FNV-1a (64 bits) of each text, h, as (h ^ h >> 32) modulo ``buckets``: the same on every machine, for ever."""
+
 # --- random streams: openfm.fm.initializers wraps them ---------------------------------------------------------------
 
 class ParallelGenerator:

@@ -51,7 +51,7 @@ bool InstanceDecoder::instance(Scanner& text) {
     const bool taken = text.object([&](std::string_view name) {
         if (name == "features") return seen.first(kFeatures) && text.floats(values_) && append_dense();
         if (name == "data") return seen.first(kData) && data(text);
-        return text.skip_value();
+        return name != "columns" && text.skip_value();
     });
     return taken && seen.has(kFeatures) != seen.has(kData);
 }

@@ -2,16 +2,23 @@
 
 #include <cstring>
 #include <limits>
+#include <random>
 
 #include "text_numbers.hpp"
 
 namespace openfm::text {
 namespace {
 
+// Another one in each process, so that nobody can prepare texts that all fall into one place.
+const std::uint64_t hash_seed = [] {
+    std::random_device device;
+    return std::uint64_t{device()} << 32 | device();
+}();
+
 // FNV-1a over words of eight bytes, mixed at the end. It never leaves this process.
 std::uint64_t hash_of(std::string_view text) {
     constexpr std::uint64_t prime = 0x9E3779B97F4A7C15U;
-    std::uint64_t hash = text.size() * prime;
+    std::uint64_t hash = hash_seed ^ text.size() * prime;
     while (!text.empty()) {
         std::uint64_t word = 0;
         const std::size_t size = text.size() < sizeof word ? text.size() : sizeof word;
@@ -20,7 +27,8 @@ std::uint64_t hash_of(std::string_view text) {
         hash ^= hash >> 32;
         text.remove_prefix(size);
     }
-    return hash;
+    hash *= prime;  // texts that differ in their last bytes only differ in high bits so far
+    return hash ^ hash >> 29;
 }
 
 Fault append(ParsedColumn& column, const RowScanner& scanner, std::size_t field) {
@@ -53,18 +61,34 @@ Fault append_row(std::vector<ParsedColumn>& columns, const RowScanner& scanner) 
 std::int32_t Dictionary::code(std::string_view wanted) {
     if (2 * hashes_.size() >= slots_.size()) grow();
     const std::uint64_t hash = hash_of(wanted);
-    const std::size_t mask = slots_.size() - 1;
-    std::size_t slot = hash & mask;
-    for (; slots_[slot] >= 0; slot = (slot + 1) & mask) {
-        const auto found = static_cast<std::size_t>(slots_[slot]);
-        if (hashes_[found] == hash && text(found) == wanted) return slots_[slot];
-    }
+    const std::size_t slot = slot_of(wanted, hash);
+    if (slots_[slot] >= 0) return slots_[slot];
     const auto added = static_cast<std::int32_t>(hashes_.size());
     slots_[slot] = added;
     hashes_.push_back(hash);
     bytes_.append(wanted);
     offsets_.push_back(static_cast<std::int64_t>(bytes_.size()));
     return added;
+}
+
+std::int32_t Dictionary::find(std::string_view wanted) const {
+    return slots_.empty() ? -1 : slots_[slot_of(wanted, hash_of(wanted))];
+}
+
+// Where a text is, or else the free slot where it would be.
+std::size_t Dictionary::slot_of(std::string_view wanted, std::uint64_t hash) const {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t slot = hash & mask;
+    for (; slots_[slot] >= 0; slot = (slot + 1) & mask) {
+        const auto found = static_cast<std::size_t>(slots_[slot]);
+        if (hashes_[found] == hash && text(found) == wanted) break;
+    }
+    return slot;
+}
+
+std::size_t Dictionary::nbytes() const {
+    return bytes_.capacity() + offsets_.capacity() * sizeof(std::int64_t) + hashes_.capacity() * sizeof(std::uint64_t) +
+           slots_.capacity() * sizeof(std::int32_t);
 }
 
 std::string_view Dictionary::text(std::size_t code) const {

@@ -17,11 +17,18 @@ public:
     // The number of a text, which is added if it is new.
     std::int32_t code(std::string_view text);
 
+    // The number of a text, -1 if it is not there. Safe to call from several threads while nothing is added.
+    std::int32_t find(std::string_view text) const;
+
+    std::size_t size() const { return hashes_.size(); }
+    std::string_view text(std::size_t code) const;
+    std::size_t nbytes() const;  // of memory
+
     const std::vector<std::int64_t>& offsets() const { return offsets_; }  // where each text begins, and the end
     const std::string& bytes() const { return bytes_; }
 
 private:
-    std::string_view text(std::size_t code) const;
+    std::size_t slot_of(std::string_view text, std::uint64_t hash) const;
     void grow();
 
     std::vector<std::int64_t> offsets_{0};

@@ -4,6 +4,7 @@
 
     {"score": 0.78, "predicted_label": 1.0, "explanation": {...}}
     {"top_k": [{"key": 99, "score": 0.78, "predicted_label": 1.0}, ...]}
+    {"top_k": [{"key": 99, "id": "i7", "score": 0.78, "predicted_label": 1.0}, ...]}   candidates of a column
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from openfm.codecs.predictions import Predictions
 from openfm.codecs.queries import MEMBER
 from openfm.codecs.registry import ENCODERS
 from openfm.codecs.requests import RankingRequest, Request
+from openfm.encoding import ColumnEncoder
 from openfm.errors import NotAcceptableError, RequestError
 from openfm.fm.explain import Explanation
 from openfm.fm.rows import SparseRows
@@ -54,7 +56,7 @@ def _explained(predictor: Predictor, rows: SparseRows, form: AnswerForm) -> Iter
         RequestError: a row cannot be scored, or has too many features to be explained.
     """
     predictions = predictor.predict(rows, form.threshold)
-    return _documents(predictions, predictor.explain(rows, form.pairs))
+    return _documents(predictions, predictor.explain(rows, form.pairs), predictor.encoder)
 
 
 def _ranked(predictor: Predictor, request: RankingRequest, form: AnswerForm) -> Iterator[dict[str, Any]]:
@@ -69,17 +71,23 @@ def _ranked(predictor: Predictor, request: RankingRequest, form: AnswerForm) -> 
             explanations = predictor.explain_ranking(query, ranking, form.pairs) if form.verbose else None
         except RequestError as error:
             raise RequestError(f"instance {number}: {error.message}") from error
-        answers = _documents(predictions, explanations)
+        answers = _documents(predictions, explanations, predictor.encoder)
         keys = ranking.candidates.tolist()
-        yield {MEMBER: [{"key": key, **answer} for key, answer in zip(keys, answers, strict=True)]}
+        named: list[dict[str, Any]] = [{"key": key} for key in keys]
+        if query.column is not None and predictor.encoder is not None:
+            named = [{"key": key, "id": predictor.encoder.value(key)} for key in keys]
+        yield {MEMBER: [{**name, **answer} for name, answer in zip(named, answers, strict=True)]}
 
 
-def _documents(predictions: Predictions, explanations: Iterator[Explanation] | None = None) -> Iterator[dict[str, Any]]:
+def _documents(
+    predictions: Predictions, explanations: Iterator[Explanation] | None, encoder: ColumnEncoder | None
+) -> Iterator[dict[str, Any]]:
     labels = predictions.predicted_labels
+    name = None if encoder is None else encoder.feature_name
     for row in range(len(predictions)):
         document: dict[str, Any] = {"score": float(predictions.scores[row])}
         if labels is not None:
             document["predicted_label"] = float(labels[row])
         if explanations is not None:
-            document["explanation"] = explanation_document(next(explanations))
+            document["explanation"] = explanation_document(next(explanations), name)
         yield document

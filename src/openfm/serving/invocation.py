@@ -15,7 +15,7 @@ from openfm.codecs.requests import Body
 from openfm.errors import PayloadTooLargeError, RequestError
 from openfm.serving.bodies import answer_body
 from openfm.serving.negotiation import choose_answer_form, choose_decoder
-from openfm.serving.observer import ROWS_KEY
+from openfm.serving.observer import ROWS_KEY, UNSEEN_KEY
 from openfm.serving.predictor import Predictor
 from openfm.serving.settings import ServingSettings
 
@@ -45,9 +45,11 @@ def answer_invocation(body: Body, predictor: Predictor, settings: ServingSetting
     environ = request.environ
     decode = choose_decoder(_mime_type(environ.get("CONTENT_TYPE", "")), body)
     form = choose_answer_form(environ.get("HTTP_ACCEPT"), settings.default_answer_type, settings.threshold)
-    instances = decode(body, predictor.feature_dim)
+    instances = decode(body, predictor.feature_dim, predictor.encoder)
     content = answer_body(instances, predictor, form)
     environ[ROWS_KEY] = len(instances)
+    if instances.unseen:
+        environ[UNSEEN_KEY] = instances.unseen
     return Response(content, content_type=form.content_type)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, request
@@ -69,6 +69,19 @@ class ServerMetrics:
     def __init__(self, processes: int = 1) -> None:
         self.table = SharedTable(processes, _COLUMNS)
         self._information: dict[str, str | Callable[[], str]] = {}
+        self._unseen: SharedTable | None = None
+        self._unseen_columns: dict[str, int] = {}
+
+    def watch_columns(self, columns: Sequence[str]) -> None:
+        """Count unseen values of these columns one by one, and all of others together; before processes are forked."""
+        self._unseen_columns = {name: number for number, name in enumerate(columns)}
+        self._unseen = SharedTable(self.table.rows, len(columns) + 1)
+
+    def use_row(self, row: int) -> None:
+        """Let this process count in this row of the tables from now on."""
+        self.table.use_row(row)
+        if self._unseen is not None:
+            self._unseen.use_row(row)
 
     def inform(self, **information: str | Callable[[], str]) -> None:
         """Set the labels of ``openfm_model_info``; what takes long is a function, called by whoever asks for them."""
@@ -100,6 +113,12 @@ class ServerMetrics:
             (buckets + bisect.bisect_left(BUCKETS, seconds), 1),
             (buckets + len(BUCKETS), seconds),
         )
+
+    def count_unseen(self, values: Mapping[str, int]) -> None:
+        """Add how many values of each column were such as the encoder does not know."""
+        if self._unseen is not None:
+            others = len(self._unseen_columns)
+            self._unseen.add(*((self._unseen_columns.get(name, others), count) for name, count in values.items()))
 
     def refuse_busy(self) -> None:
         """A request was turned away because too many wait."""
@@ -135,6 +154,17 @@ class ServerMetrics:
         refused.add_metric(["busy"], total(_REFUSED_BUSY))
         refused.add_metric(["stopping"], total(_REFUSED_STOPPING))
         yield refused
+
+        if self._unseen is not None:
+            unseen = CounterMetricFamily(
+                "openfm_unseen_values", "Raw values that the model's encoder does not know.", labels=["column"]
+            )
+            others = self._unseen.total(len(self._unseen_columns))
+            for name, number in self._unseen_columns.items():
+                unseen.add_metric([name], self._unseen.total(number))
+            if others or not self._unseen_columns:
+                unseen.add_metric([""], others)
+            yield unseen
 
         requests = CounterMetricFamily("openfm_requests", "Requests answered.", labels=["route", "status"])
         seconds = HistogramMetricFamily(

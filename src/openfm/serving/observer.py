@@ -18,10 +18,13 @@ from openfm.serving.metrics import ServerMetrics, route_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-__all__ = ["INFERENCE_ID", "ROWS_KEY", "Observer", "StopFlag"]
+__all__ = ["INFERENCE_ID", "ROWS_KEY", "UNSEEN_KEY", "Observer", "StopFlag"]
 
 ROWS_KEY = "openfm.rows"
 """Where an application leaves, in the WSGI environment, how many rows it scored."""
+
+UNSEEN_KEY = "openfm.unseen"
+"""Likewise, how many raw values of each column are such as the model's encoder does not know."""
 
 INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
 """The header by which SageMaker's callers tell their requests apart."""
@@ -150,6 +153,8 @@ class Observer:
         path = environ.get("PATH_INFO", "")
         rows = environ.get(ROWS_KEY, 0)
         self._metrics.record(route_of(path), status, seconds, rows, was_in_flight=was_in_flight)
+        if UNSEEN_KEY in environ:
+            self._metrics.count_unseen(environ[UNSEEN_KEY])
         if self._log_requests and path != "/ping":
             method = environ.get("REQUEST_METHOD", "")
             fields = {

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from openfm.codecs.predictions import Predictions
 from openfm.codecs.requests import RankingQuery
+from openfm.encoding import ColumnEncoder
 from openfm.errors import RequestError
 from openfm.fm.explain import Explanation, explain_rows
 from openfm.fm.model import FactorizationMachine, PredictorType, predicted_labels
@@ -39,11 +40,18 @@ class Predictor:
     Args:
         machine: the trained model.
         stored_threshold: the model's own threshold, if it has one.
+        encoder: what makes features of raw values, if the model has such a thing.
     """
 
-    def __init__(self, machine: FactorizationMachine, stored_threshold: float | None = None) -> None:
+    def __init__(
+        self,
+        machine: FactorizationMachine,
+        stored_threshold: float | None = None,
+        encoder: ColumnEncoder | None = None,
+    ) -> None:
         machine.prepare()
         self._machine = machine
+        self.encoder = encoder
         self._stored_threshold = AMAZONS_THRESHOLD if stored_threshold is None else stored_threshold
 
     @property

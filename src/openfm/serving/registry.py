@@ -185,7 +185,9 @@ class ModelRegistry:
         """The predictor of a model, and its bytes."""
         model = self._load(path)
         try:
-            return Predictor(model.machine, model.threshold), model.machine.nbytes
+            encoder = model.encoder
+            predictor = Predictor(model.machine, model.threshold, encoder)
+            return predictor, model.machine.nbytes + (0 if encoder is None else encoder.nbytes)
         except MemoryError as error:
             raise InsufficientMemoryError(f"the memory left is too small for the model {path}") from error
 

@@ -17,6 +17,7 @@ from flask import Flask
 from openfm.artifact import find_model, load_model
 from openfm.contract.memory import memory_limit, resident_memory
 from openfm.contract.paths import ContractPaths
+from openfm.encoding import OneHotColumn
 from openfm.errors import AlgorithmError, ArtifactError, CustomerError, OpenFMError
 from openfm.serving.allocator import keep_freed_memory
 from openfm.serving.app import create_app, create_multi_model_app
@@ -103,13 +104,16 @@ def _single_model_app(
         num_factors=str(machine.num_factors),
     )
     what = f"{path} ({machine.predictor_type}, feature_dim {machine.feature_dim}, num_factors {machine.num_factors})"
-    return create_app(Predictor(machine, model.threshold), settings, gate), what
+    if model.encoder is not None:
+        metrics.watch_columns([c.name for c in model.encoder.columns if isinstance(c, OneHotColumn)])
+    return create_app(Predictor(machine, model.threshold, model.encoder), settings, gate), what
 
 
 def _multi_model_app(
     settings: ServingSettings, paths: ContractPaths, gate: WorkGate, metrics: ServerMetrics
 ) -> tuple[Flask, str]:
     metrics.inform(version=importlib.metadata.version("openfm"))
+    metrics.watch_columns([])  # models come and go: what they do not know is counted together
     memory = model_memory(settings)
     registry = ModelRegistry(memory)
     app = create_multi_model_app(registry, TargetModels(registry, paths.models), gate, settings)

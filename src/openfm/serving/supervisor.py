@@ -110,7 +110,7 @@ class _WorkerRows:
         self._rows[worker] = self._free.pop() if self._free else self._metrics.table.rows - 1
 
     def use(self, worker: int) -> None:
-        self._metrics.table.use_row(self._rows[worker])
+        self._metrics.use_row(self._rows[worker])
 
     def release(self, worker: int) -> None:
         row = self._rows.pop(worker)

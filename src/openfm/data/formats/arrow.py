@@ -5,7 +5,7 @@ The package pyarrow is imported when the first table is met, and not before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,14 @@ import numpy.typing as npt
 from openfm.data.formats.columns import block_of_array, check_width, column_names, dense_array, target_number
 from openfm.data.formats.format import ReadOptions
 from openfm.data.formats.source import Source
+from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn
 from openfm.data.records import RecordBlock
 from openfm.errors import CustomerError
 
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["ROWS_OF_A_BATCH", "import_pyarrow", "read_batches", "record_batch"]
+__all__ = ["ROWS_OF_A_BATCH", "column_block", "import_pyarrow", "read_batches", "record_batch"]
 
 ROWS_OF_A_BATCH = 16384
 """How many rows of a table are taken at a time."""
@@ -83,6 +84,31 @@ def record_batch(block: RecordBlock, target: str) -> pyarrow.RecordBatch:
     columns = [] if block.labels is None else [block.labels]
     columns.extend(np.ascontiguousarray(dense_array(block).T))
     return pyarrow.RecordBatch.from_arrays([pyarrow.array(column) for column in columns], names=names)
+
+
+def column_block(batch: pyarrow.RecordBatch, names: list[str], categories: Collection[str]) -> ColumnBlock:
+    """A batch's columns as they are: numbers and booleans are numbers unless ``categories`` names them, all else not.
+
+    Raises:
+        pyarrow.ArrowException: a column's type has no text, such as lists.
+    """
+    columns = {name: _typed(batch.column(i), is_category=name in categories) for i, name in enumerate(names)}
+    return ColumnBlock(columns, batch.num_rows)
+
+
+def _typed(column: Any, *, is_category: bool) -> TypedColumn:
+    pyarrow = import_pyarrow()
+    kind = column.type
+    is_number = pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind) or pyarrow.types.is_decimal(kind)
+    if (is_number or pyarrow.types.is_boolean(kind)) and not is_category:
+        numbers: npt.NDArray[np.float64] = column.cast(pyarrow.float64()).to_numpy(zero_copy_only=False)
+        return numbers
+    encoded = column.cast(pyarrow.large_string()).dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    texts = [text.encode() for text in encoded.dictionary.to_pylist()]
+    offsets = np.zeros(len(texts) + 1, dtype=np.int64)
+    np.cumsum([len(text) for text in texts], out=offsets[1:])
+    return Categories(codes, offsets, np.frombuffer(b"".join(texts), dtype=np.uint8))
 
 
 def _numbers(column: Any, name: str, first_row: int, source: Source) -> npt.NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.matrix import matrix_blocks
 from openfm.data.formats.registry import find_format
 from openfm.data.formats.source import Source
+from openfm.data.formats.typed import ColumnBlock
 from openfm.data.records import RecordBlock
 from openfm.errors import DataError
 from openfm.fm.rows import SparseRows
@@ -22,7 +23,7 @@ from openfm.fm.rows import SparseRows
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["iter_data", "measure", "read_blocks", "read_data", "write_blocks", "write_data"]
+__all__ = ["iter_columns", "iter_data", "measure", "read_blocks", "read_data", "write_blocks", "write_data"]
 
 Labelled = tuple["csr_matrix", npt.NDArray[np.float32] | None]
 
@@ -92,6 +93,32 @@ def iter_data(
     options = _options(feature_dim, index_base, target, header)
     for block in read_blocks(source, found, measure(source, found, options)):
         yield block.rows.to_scipy(), block.labels
+
+
+def iter_columns(
+    path: str | os.PathLike[str], *, format: str | None = None, categories: Collection[str] = ()
+) -> Iterator[ColumnBlock]:
+    """Reads the columns of a table as they are, numbers and texts, in blocks of some megabytes.
+
+    They are what :class:`openfm.ColumnEncoder` is fitted on and encodes.
+
+    Args:
+        path: a file of CSV or TSV, whose first line names the columns, or of Parquet.
+        format: ``csv``, ``tsv`` or ``parquet``; by default the file's name tells.
+        categories: columns to be taken as texts, even if they look like numbers, such as ids.
+
+    Yields:
+        consecutive rows; numbers are float64, all else is text.
+
+    Raises:
+        DataError: the format has no named columns, or the file cannot be read.
+        OSError: it cannot be read.
+    """
+    source = Source.of_file(Path(path))
+    found = find_format(format, source.path)
+    if found.read_columns is None:
+        raise source.error(f"{source.name} is {found.name}, which has no named columns. Give csv, tsv or parquet.")
+    yield from found.read_columns(source, categories=frozenset(categories))
 
 
 def write_data(

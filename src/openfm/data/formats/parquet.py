@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
-
-from openfm.data.formats.arrow import ROWS_OF_A_BATCH, import_pyarrow, read_batches, record_batch
+from openfm.data.formats.arrow import ROWS_OF_A_BATCH, column_block, import_pyarrow, read_batches, record_batch
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.source import Source
-from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn
+from openfm.data.formats.typed import ColumnBlock
 from openfm.data.records import RecordBlock
 
 __all__ = ["PARQUET"]
@@ -61,27 +58,9 @@ def _read_columns(source: Source, *, categories: Collection[str] = ()) -> Genera
         with ParquetFile(source.path, memory_map=True) as file:
             names = file.schema_arrow.names
             for batch in file.iter_batches(ROWS_OF_A_BATCH):
-                columns = {
-                    name: _typed(batch.column(i), is_category=name in categories) for i, name in enumerate(names)
-                }
-                yield ColumnBlock(columns, batch.num_rows)
+                yield column_block(batch, names, categories)
     except pyarrow.ArrowException as error:
         raise source.error(f"{source.name} cannot be read as Parquet: {error}. Write the file again.") from error
-
-
-def _typed(column: Any, *, is_category: bool) -> TypedColumn:
-    pyarrow = import_pyarrow()
-    kind = column.type
-    is_number = pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind) or pyarrow.types.is_decimal(kind)
-    if (is_number or pyarrow.types.is_boolean(kind)) and not is_category:
-        numbers: npt.NDArray[np.float64] = column.cast(pyarrow.float64()).to_numpy(zero_copy_only=False)
-        return numbers
-    encoded = column.cast(pyarrow.large_string()).dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
-    texts = [text.encode() for text in encoded.dictionary.to_pylist()]
-    offsets = np.zeros(len(texts) + 1, dtype=np.int64)
-    np.cumsum([len(text) for text in texts], out=offsets[1:])
-    return Categories(codes, offsets, np.frombuffer(b"".join(texts), dtype=np.uint8))
 
 
 PARQUET = Format(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from openfm.data.formats.arrow import ROWS_OF_A_BATCH, import_pyarrow, read_batches, record_batch
+from openfm.data.formats.arrow import ROWS_OF_A_BATCH, column_block, import_pyarrow, read_batches, record_batch
 from openfm.data.formats.format import ReadOptions
 from openfm.data.formats.matrix import matrix_blocks
 from openfm.data.formats.source import Source
+from openfm.data.formats.typed import ColumnBlock
 from openfm.data.records import RecordBlock
 from openfm.errors import DataError
 from openfm.fm.rows import SparseRows
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pyarrow
     from scipy.sparse import csr_matrix
 
-__all__ = ["from_table", "to_table"]
+__all__ = ["from_table", "table_columns", "to_table"]
 
 
 def from_table(table: Any, *, target: str | int | None = None) -> tuple[csr_matrix, npt.NDArray[np.float32] | None]:
@@ -50,6 +51,29 @@ def from_table(table: Any, *, target: str | int | None = None) -> tuple[csr_matr
     rows = SparseRows.concatenate([block.rows for block in blocks])
     labels = [block.labels for block in blocks if block.labels is not None]
     return rows.to_scipy(), np.concatenate(labels) if labels else None
+
+
+def table_columns(table: Any, *, categories: Collection[str] = ()) -> Iterator[ColumnBlock]:
+    """A table's columns as they are, numbers and texts: what :class:`openfm.ColumnEncoder` is fitted on and encodes.
+
+    Args:
+        table: as for :func:`from_table`.
+        categories: columns of numbers or booleans to be taken as texts, such as ids.
+
+    Yields:
+        consecutive rows; numbers and booleans are float64, all else is text.
+
+    Raises:
+        DataError: it is no table, or a column's type has no text, such as lists.
+        CustomerError: pyarrow is not installed.
+    """
+    arrow = _arrow_table(table)
+    pyarrow = import_pyarrow()
+    try:
+        for batch in arrow.to_batches(max_chunksize=ROWS_OF_A_BATCH):
+            yield column_block(batch, arrow.schema.names, categories)
+    except pyarrow.ArrowException as error:
+        raise DataError(f"A column of the table can be taken neither as numbers nor as texts: {error}.") from error
 
 
 def to_table(X: Any, y: Any = None, *, target: str = "label") -> pyarrow.Table:

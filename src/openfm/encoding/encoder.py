@@ -1,0 +1,317 @@
+"""Columns of raw values to sparse rows, and features back to columns and values."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from openfm.data.formats.typed import Categories, ColumnBlock
+from openfm.encoding.columns import ColumnSpec, NumberColumn, OneHotColumn
+from openfm.encoding.fitting import ColumnFit, HashedFit, NumberFit, OneHotFit
+from openfm.encoding.members import read_members, write_members
+from openfm.errors import DataError
+from openfm.fm.rows import MAX_FEATURE_DIM, SparseRows
+
+__all__ = ["ColumnEncoder", "Encoded"]
+
+_MOST_LISTED = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """Encoded rows.
+
+    Attributes:
+        rows: their features, ``feature_dim`` wide.
+        unseen: of each column with such values, in how many rows its value is one that no feature stands for. These
+            rows have what the other columns say.
+    """
+
+    rows: SparseRows
+    unseen: dict[str, int]
+
+
+class ColumnEncoder:
+    """How the columns of a table become features. Immutable; made by :meth:`fit`.
+
+    Args:
+        columns: the columns in the table's order, their features one after the other from 0 on.
+        target: the name of the label's column, which is no feature; None if there is none.
+        weight: the name of the weights' column, likewise.
+        ignored: names of other columns that are no features.
+
+    Raises:
+        ValueError: the columns' features do not follow each other, two columns have the same name, or there are none,
+            or more than 2^31 - 1 features.
+    """
+
+    def __init__(
+        self,
+        columns: Iterable[ColumnSpec],
+        *,
+        target: str | None = None,
+        weight: str | None = None,
+        ignored: Iterable[str] = (),
+    ) -> None:
+        self._columns = tuple(columns)
+        self._target, self._weight, self._ignored = target, weight, tuple(ignored)
+        self._by_name = {column.name: column for column in self._columns}
+        self._starts = [column.first for column in self._columns]
+        end = 0
+        for column in self._columns:
+            if column.first != end:
+                raise ValueError(f"the features of column '{column.name}' begin with {column.first} instead of {end}")
+            end += column.features
+        self._feature_dim = end
+        others = [name for name in (target, weight, *self._ignored) if name is not None]
+        names = [*(column.name for column in self._columns), *others]
+        if len(set(names)) < len(names):
+            raise ValueError("a column is named twice")
+        if not 1 <= end <= MAX_FEATURE_DIM:
+            raise ValueError(f"the columns have {end} features, but there must be from 1 to {MAX_FEATURE_DIM}")
+
+    @classmethod
+    def fit(
+        cls,
+        blocks: Iterable[ColumnBlock],
+        *,
+        target: str | None = None,
+        weight: str | None = None,
+        categorical: Collection[str] = (),
+        hashed: Mapping[str, int] | None = None,
+        ignored: Collection[str] = (),
+    ) -> ColumnEncoder:
+        """Learn the columns of a table, which is read once, block by block.
+
+        Columns of texts are one-hot, columns of numbers are scaled. Ids that look like numbers are numbers unless they
+        are named: nothing is guessed. Equal tables give equal encoders.
+
+        Args:
+            blocks: the table, its columns ``categorical`` and ``hashed`` read as categories.
+            target: the column of the labels, which is no feature.
+            weight: the column of the weights, likewise.
+            categorical: columns that must be categories, whatever they look like.
+            hashed: columns of categories that are hashed, and into how many features each. What occurs in them need not
+                be known, and two values may share a feature.
+            ignored: columns to leave out.
+
+        Raises:
+            DataError: there are no rows, a column that is named is not there or named twice, a column does not hold
+                what it should, or there are too many features.
+        """
+        roles = _Roles(target, weight, categorical, hashed or {}, ignored)
+        fits: dict[str, ColumnFit] | None = None
+        for block in blocks:
+            if fits is None:
+                fits = roles.fits(block)
+            for name, fit in fits.items():
+                fit.add(block.columns[name])
+        if fits is None:
+            raise DataError("The table has no rows to fit an encoder on. Give at least one.")
+        columns: list[ColumnSpec] = []
+        for fit in fits.values():
+            columns.append(fit.spec(columns[-1].first + columns[-1].features if columns else 0))
+        try:
+            return cls(columns, target=target, weight=weight, ignored=sorted(ignored))
+        except ValueError as error:
+            raise DataError(
+                f"No encoder can be made of the table: {error}. Leave columns out or in, or hash those with the most "
+                "different texts."
+            ) from error
+
+    @property
+    def columns(self) -> tuple[ColumnSpec, ...]:
+        """What becomes of each column, in the order of their features."""
+        return self._columns
+
+    @property
+    def target(self) -> str | None:
+        """The name of the label's column."""
+        return self._target
+
+    @property
+    def weight(self) -> str | None:
+        """The name of the weights' column."""
+        return self._weight
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The names of the columns that were left out."""
+        return self._ignored
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that must be read as categories: the argument ``categories`` of what reads a table."""
+        return tuple(column.name for column in self._columns if not isinstance(column, NumberColumn))
+
+    @property
+    def feature_dim(self) -> int:
+        """How many features all columns have together."""
+        return self._feature_dim
+
+    @property
+    def nbytes(self) -> int:
+        """About the bytes of memory that the encoder takes."""
+        vocabularies = [column.vocabulary for column in self._columns if isinstance(column, OneHotColumn)]
+        return sum(vocabulary.nbytes for vocabulary in vocabularies)
+
+    def encode(self, block: ColumnBlock, *, first_row: int = 0) -> Encoded:
+        """Turn the rows of a table into sparse rows. Columns that the encoder does not know are not looked at.
+
+        Args:
+            block: the rows; its columns ``text_columns`` are categories.
+            first_row: the number of its first row, for errors.
+
+        Raises:
+            ColumnValueError: a number is infinite or too large; says row, column and value.
+            DataError: a column is missing, or does not hold what it should.
+        """
+        shape = (block.rows, len(self._columns))
+        features, values = np.empty(shape, dtype=np.int32), np.ones(shape, dtype=np.float32)
+        unseen: dict[str, int] = {}
+        for number, column in enumerate(self._columns):
+            if column.name not in block.columns:
+                raise DataError(
+                    f"The table has no column '{column.name}', which the encoder was fitted with. It has "
+                    f"{_listed(block.columns)}."
+                )
+            cells = column.cells(block.columns[column.name], first_row)
+            features[:, number] = cells.features
+            if cells.values is not None:
+                values[:, number] = cells.values
+            if cells.unseen:
+                unseen[column.name] = cells.unseen
+        there = features >= 0  # and within a row they increase, as the columns' features do
+        indptr = np.zeros(block.rows + 1, dtype=np.int64)
+        np.cumsum(np.count_nonzero(there, axis=1), out=indptr[1:])
+        return Encoded(SparseRows(indptr, features[there], values[there], self._feature_dim), unseen)
+
+    def column(self, name: str) -> ColumnSpec:
+        """What becomes of a column.
+
+        Raises:
+            ValueError: there is none of this name, or it is no feature.
+        """
+        if name not in self._by_name:
+            raise ValueError(
+                f"there is no column '{name[:40]}' among the features; the columns are {self.known_columns()}"
+            )
+        return self._by_name[name]
+
+    def known_columns(self) -> str:
+        """The columns' names, for a sentence; of many only the first."""
+        return _listed(self._by_name)
+
+    def features_of(self, column: str) -> range:
+        """The features of a column.
+
+        Raises:
+            ValueError: as :meth:`column`.
+        """
+        found = self.column(column)
+        return range(found.first, found.first + found.features)
+
+    def feature(self, column: str, value: object) -> int | None:
+        """The feature that a column's value turns into; None if the value is unseen.
+
+        Raises:
+            ValueError: as :meth:`column`.
+        """
+        return self.column(column).feature(value)
+
+    def feature_name(self, feature: int) -> str:
+        """What a feature is called: ``user=u42``, ``price``, or ``agent#17`` for a bucket.
+
+        Raises:
+            ValueError: there is no such feature.
+        """
+        return self._column_of(feature).feature_name(feature)
+
+    def describe(self, feature: int, value: float) -> str:
+        """What a feature and its value in an encoded row say: as :meth:`feature_name`, but ``price=3.5`` of a number.
+
+        Raises:
+            ValueError: there is no such feature.
+        """
+        column = self._column_of(feature)
+        if isinstance(column, NumberColumn):
+            return f"{column.name}={value * column.scale + column.shift:.6g}"
+        return column.feature_name(feature) if value == 1 else f"{column.feature_name(feature)} * {value:g}"
+
+    def value(self, feature: int) -> str | None:
+        """The text that a feature stands for; None if it is a number's or a bucket.
+
+        Raises:
+            ValueError: there is no such feature.
+        """
+        column = self._column_of(feature)
+        return column.value(feature) if isinstance(column, OneHotColumn) else None
+
+    def to_members(self) -> dict[str, bytes]:
+        """The encoder as members ``openfm/*`` of a model file: equal encoders, equal bytes.
+
+        Raises:
+            DataError: the texts of a column take more than 4 GiB.
+        """
+        return write_members(self._columns, self._target, self._weight, self._ignored)
+
+    @classmethod
+    def from_members(cls, extras: Mapping[str, bytes]) -> ColumnEncoder:
+        """The encoder that members of a model file hold, which may come from anyone.
+
+        Args:
+            extras: the members, by name; others among them are not looked at.
+
+        Raises:
+            ArtifactError: there is none, or it is damaged.
+        """
+        return read_members(cls, extras)
+
+    def __repr__(self) -> str:
+        return f"ColumnEncoder({self.known_columns()}; feature_dim={self._feature_dim})"
+
+    def _column_of(self, feature: int) -> ColumnSpec:
+        if not 0 <= feature < self._feature_dim:
+            raise ValueError(f"there is no feature {feature}; there are {self._feature_dim}, from 0 on")
+        # The last of those that begin there: columns without features begin where the next one does.
+        return self._columns[bisect_right(self._starts, feature) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Roles:
+    """What columns are for, as the caller says."""
+
+    target: str | None
+    weight: str | None
+    categorical: Collection[str]
+    hashed: Mapping[str, int]
+    ignored: Collection[str]
+
+    def fits(self, block: ColumnBlock) -> dict[str, ColumnFit]:
+        """What learns each column that is a feature, in the table's order."""
+        excluded = [name for name in (self.target, self.weight, *self.ignored) if name is not None]
+        named = [*excluded, *self.hashed, *self.categorical]
+        for name in named:
+            if name not in block.columns:
+                raise DataError(f"The table has no column '{name}'. It has {_listed(block.columns)}.")
+            if named.count(name) > 1:
+                raise DataError(f"Column '{name}' is named for two purposes or twice. Name it once.")
+        for name, buckets in self.hashed.items():
+            if not 1 <= buckets <= MAX_FEATURE_DIM:
+                raise DataError(f"Column '{name}' is to be hashed into {buckets} features; give at least 1.")
+        return {name: self._fit(name, block) for name in block.columns if name not in excluded}
+
+    def _fit(self, name: str, block: ColumnBlock) -> ColumnFit:
+        if name in self.hashed:
+            return HashedFit(name, self.hashed[name])
+        if name in self.categorical or isinstance(block.columns[name], Categories):
+            return OneHotFit(name)
+        return NumberFit(name)
+
+
+def _listed(names: Iterable[str]) -> str:
+    found = list(names)
+    return ", ".join(f"'{name}'" for name in found[:_MOST_LISTED]) + (", ..." if len(found) > _MOST_LISTED else "")

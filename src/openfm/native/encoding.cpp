@@ -1,0 +1,133 @@
+// Python bindings of what turns texts into features; openfm.encoding wraps them.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <cstring>
+#include <stdexcept>
+#include <string_view>
+
+#include "python_buffers.hpp"
+#include "text_columns.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace openfm {
+namespace {
+
+template <class T>
+using Vector = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+constexpr std::size_t kManyTexts = 1000;     // take long enough to look up for another thread to work meanwhile
+constexpr std::size_t kMostTexts = 0x7fffffff;  // features are int32
+
+// Texts one after the other, and where each begins.
+class Texts {
+public:
+    Texts(const Vector<std::int64_t>& offsets, const Vector<std::uint8_t>& utf8)
+        : offsets_(offsets.data()), bytes_(reinterpret_cast<const char*>(utf8.data())) {
+        if (offsets.shape(0) == 0) throw std::invalid_argument("offsets must not be empty");
+        count_ = offsets.shape(0) - 1;
+        bool fits = offsets_[0] == 0 && offsets_[count_] == static_cast<std::int64_t>(utf8.shape(0));
+        for (std::size_t i = 0; i < count_; ++i) fits &= offsets_[i] <= offsets_[i + 1];
+        if (!fits) throw std::invalid_argument("offsets do not divide the texts");
+    }
+    std::size_t size() const { return count_; }
+    std::string_view operator[](std::size_t i) const {
+        return {bytes_ + offsets_[i], static_cast<std::size_t>(offsets_[i + 1] - offsets_[i])};
+    }
+
+private:
+    const std::int64_t* offsets_;
+    const char* bytes_;
+    std::size_t count_ = 0;
+};
+
+class Vocabulary {
+public:
+    nb::object add(const Vector<std::int64_t>& offsets, const Vector<std::uint8_t>& utf8) {
+        const Texts texts(offsets, utf8);
+        records::Column<std::int32_t> codes;
+        std::int32_t* const out = codes.reserve(texts.size());
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            if (dictionary_.size() == kMostTexts) throw std::length_error("there are more than 2^31 - 1 different texts");
+            out[i] = dictionary_.code(texts[i]);
+        }
+        codes.commit(texts.size());
+        return to_numpy(codes);
+    }
+
+    nb::object find(const Vector<std::int64_t>& offsets, const Vector<std::uint8_t>& utf8) const {
+        const Texts texts(offsets, utf8);
+        records::Column<std::int32_t> codes;
+        {
+            const ReleaseIfLong release(texts.size() >= kManyTexts);
+            std::int32_t* const out = codes.reserve(texts.size());
+            for (std::size_t i = 0; i < texts.size(); ++i) out[i] = dictionary_.find(texts[i]);
+            codes.commit(texts.size());
+        }
+        return to_numpy(codes);
+    }
+
+    nb::bytes text(std::size_t code) const {
+        if (code >= dictionary_.size()) throw nb::index_error("there is no such text");
+        const std::string_view found = dictionary_.text(code);
+        return nb::bytes(found.data(), found.size());
+    }
+
+    nb::object offsets() const { return copied(dictionary_.offsets().data(), dictionary_.offsets().size()); }
+    nb::object utf8() const {
+        return copied(reinterpret_cast<const std::uint8_t*>(dictionary_.bytes().data()), dictionary_.bytes().size());
+    }
+    std::size_t size() const { return dictionary_.size(); }
+    std::size_t nbytes() const { return dictionary_.nbytes(); }
+
+private:
+    template <class T>
+    static nb::object copied(const T* data, std::size_t size) {
+        records::Column<T> column;
+        if (size != 0) std::memcpy(column.reserve(size), data, size * sizeof(T));
+        column.commit(size);
+        return to_numpy(column);
+    }
+
+    text::Dictionary dictionary_;
+};
+
+// FNV-1a of 64 bits (draft-eastlake-fnv), the upper half folded onto the lower. It is in artifacts: it must never change.
+std::uint64_t stable_hash(std::string_view text) {
+    std::uint64_t hash = 0xcbf29ce484222325U;
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+    return hash ^ (hash >> 32);
+}
+
+nb::object hash_buckets(const Vector<std::int64_t>& offsets, const Vector<std::uint8_t>& utf8, std::int64_t buckets) {
+    if (buckets < 1 || buckets > static_cast<std::int64_t>(kMostTexts)) {
+        throw std::invalid_argument("buckets must be from 1 to 2^31 - 1");
+    }
+    const Texts texts(offsets, utf8);
+    records::Column<std::int32_t> found;
+    std::int32_t* const out = found.reserve(texts.size());
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        out[i] = static_cast<std::int32_t>(stable_hash(texts[i]) % static_cast<std::uint64_t>(buckets));
+    }
+    found.commit(texts.size());
+    return to_numpy(found);
+}
+
+}  // namespace
+
+void register_encoding(nb::module_& m) {
+    nb::class_<Vocabulary>(m, "Vocabulary", "Different texts, numbered in the order in which they were added.")
+        .def(nb::init<>())
+        .def("__len__", &Vocabulary::size)
+        .def_prop_ro("nbytes", &Vocabulary::nbytes)
+        .def_prop_ro("offsets", &Vocabulary::offsets)
+        .def_prop_ro("utf8", &Vocabulary::utf8)
+        .def("add", &Vocabulary::add, "offsets"_a, "utf8"_a)
+        .def("find", &Vocabulary::find, "offsets"_a, "utf8"_a)
+        .def("text", &Vocabulary::text, "code"_a);
+    m.def("hash_buckets", &hash_buckets, "offsets"_a, "utf8"_a, "buckets"_a, "The bucket of each text.");
+}
+
+}  // namespace openfm

@@ -1,0 +1,112 @@
+"""Files of raw values as records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from openfm import ColumnEncoder, DataError, iter_columns, table_columns
+from openfm.data.formats.format import Format
+from openfm.data.formats.registry import FORMATS, find_format
+from openfm.data.formats.source import Source
+from openfm.encoding.tables import encoded_records, fit_table
+
+CSV = "rating,user,age\n4,7,0.5\n3,8,\n5,7,1.5\n"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "ratings.csv"
+    path.write_text(CSV)
+    return path
+
+
+def opened(path: Path) -> tuple[Source, Format]:
+    return Source.of_file(path), find_format(None, path)
+
+
+def test_a_file_and_its_records(table: Path) -> None:
+    encoder = fit_table(*opened(table), target="rating", categorical=["user"])
+    (block,) = encoded_records(*opened(table), encoder, target="rating")
+    assert block.rows.to_scipy().toarray().tolist() == [[1, 0, -1], [0, 1, 0], [1, 0, 1]]
+    assert block.labels is not None
+    assert block.labels.tolist() == [4, 3, 5]
+    assert block.dense_records == 0
+
+
+@pytest.mark.parametrize("suffix", ["tsv", "parquet"])
+def test_every_table_gives_the_same_encoder(table: Path, tmp_path: Path, suffix: str) -> None:
+    from pyarrow import csv, parquet
+
+    other = tmp_path / f"ratings.{suffix}"
+    if suffix == "tsv":
+        other.write_text(CSV.replace(",", "\t"))
+    else:
+        parquet.write_table(csv.read_csv(table), other)
+    members = fit_table(*opened(table), target="rating", categorical=["user"]).to_members()
+    assert fit_table(*opened(other), target="rating", categorical=["user"]).to_members() == members
+    blocks = iter_columns(other, categories=["user"])
+    assert ColumnEncoder.fit(blocks, target="rating", categorical=["user"]).to_members() == members
+    frame = csv.read_csv(table).to_pandas()
+    blocks = table_columns(frame, categories=["user"])
+    assert ColumnEncoder.fit(blocks, target="rating", categorical=["user"]).to_members() == members
+
+
+def test_pandas_categories_are_texts() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame({"c": pd.Categorical(["x", "y", None, "x"]), "b": [True, False, True, True]})
+    encoder = ColumnEncoder.fit(table_columns(frame))
+    assert [encoder.feature_name(i) for i in range(encoder.feature_dim)] == ["c=x", "c=y", "b"]
+
+
+def test_many_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "large.csv"
+    rows = 200_000
+    with path.open("w") as file:
+        file.write("y,id,n\n")
+        file.writelines(f"{i % 2},id-{i * 7919 % 50_000:020},{i}\n" for i in range(rows))
+    encoder = fit_table(*opened(path), target="y", hashed={})
+    assert encoder.feature_dim == 50_001
+    blocks = list(encoded_records(*opened(path), encoder, target="y"))
+    assert len(blocks) > 1
+    assert sum(map(len, blocks)) == rows
+    first = np.concatenate([block.rows.indices[block.rows.indptr[:-1]] for block in blocks])
+    np.testing.assert_array_equal(first, np.arange(rows) % 50_000)  # in the order in which they came first
+
+
+def test_unseen_values_are_counted(table: Path, tmp_path: Path) -> None:
+    encoder = fit_table(*opened(table), target="rating", categorical=["user"])
+    other = tmp_path / "test.csv"
+    other.write_text("user,age,more\n9,1,x\n7,1,y\n9,1,z\n")
+    unseen: Counter[str] = Counter()
+    (block,) = encoded_records(*opened(other), encoder, unseen=unseen)
+    assert (block.labels, unseen) == (None, {"user": 2})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rating,user,age\n4,7,0.5\n,7,1\n", "ratings.csv': Row 1 has no value in column 'rating', which is no label"),
+        ("rating,user,age\nx,7,0.5\n", "ratings.csv': Column 'rating' holds texts, but the labels must be numbers"),
+        ("user,age\n7,0.5\n", "ratings.csv': The table has no column 'rating' for the labels"),
+        ("rating,user,age\n1e300,7,0.5\n", r"Row 0 has 1e\+300 in column 'rating'"),
+        ("rating,user\n1,7\n", "ratings.csv': The table has no column 'age'"),
+        ("rating,user,age\n1,7\n", "Line 2 of "),
+    ],
+)
+def test_tables_that_do_not_fit(table: Path, text: str, message: str) -> None:
+    encoder = fit_table(*opened(table), target="rating", categorical=["user"])
+    table.write_text(text)
+    with pytest.raises(DataError, match=message):
+        list(encoded_records(*opened(table), encoder, target="rating"))
+
+
+def test_formats_without_columns(table: Path) -> None:
+    with pytest.raises(DataError, match=r"is libsvm, which has no named columns\. Give csv, tsv or parquet\."):
+        fit_table(Source.of_file(table), FORMATS["libsvm"])
+    with pytest.raises(DataError, match="is libsvm, which has no named columns"):
+        next(iter_columns(table, format="libsvm"))
