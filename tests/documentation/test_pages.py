@@ -2,49 +2,111 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from openfm.contract import environment
-from openfm.serving.settings import ServingSettings
+from support import api_page, environment_page, hyperparameter_page
+from support.docstrings import markdown
 from support.documents import DOCUMENTS, REPOSITORY
-from support.hyperparameter_page import BEGIN, PAGE, tables
+from support.links import anchors_of, links_of
 
-LINK = re.compile(r"\]\((?!https?://)([^)#]+)")
+PAGES = [*DOCUMENTS, Path("CONTRIBUTING.md"), Path("CHANGELOG.md")]
 
 
-def table_names(document: str, heading: str) -> set[str]:
-    """The words in backquotes in the first column of the table under a heading."""
-    section = (REPOSITORY / document).read_text(encoding="utf-8").partition(f"## {heading}\n")[2]
-    rows = re.findall(r"^\| (`.*?) \|", section.partition("\n## ")[0], re.MULTILINE)
-    return set(re.findall(r"`([^`]+)`", "".join(rows)))
+def written(page: Path, begin: str) -> str:
+    """What stands in a page below the line from which it is generated."""
+    return page.read_text(encoding="utf-8").partition(begin)[2].lstrip("\n")
 
 
 def test_hyperparameters_are_the_declared_ones() -> None:
-    written = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].lstrip("\n")
-    assert written == tables(), "run python tests/support/hyperparameter_page.py"
+    page = hyperparameter_page
+    assert written(page.PAGE, page.BEGIN) == page.tables(), "run make reference"
 
 
-def test_serving_environment_is_what_the_server_reads() -> None:
-    read = {name for f in dataclasses.fields(ServingSettings) for name in f.metadata["names"]}
-    listed = table_names("docs/serving.md", "Environment variables")
-    assert listed == read | {"SAGEMAKER_BASE_DIR"}
+def test_environment_variables_are_the_declared_ones() -> None:
+    page = environment_page
+    assert written(page.PAGE, page.BEGIN) == page.tables(), "run make reference"
 
 
-def test_training_environment_is_what_jobs_read() -> None:
-    read = set(re.findall(r"^(OPENFM_\w+)", environment.__doc__ or "", re.MULTILINE))
-    assert table_names("docs/training.md", "Environment variables") == read | {"SAGEMAKER_BASE_DIR"}
+def test_every_variable_that_the_code_names_is_declared() -> None:
+    sources = [path for path in (REPOSITORY / "src/openfm").rglob("*.py") if "native" not in path.parts]
+    named = {name for path in sources for name in re.findall(r"\b(?:OPENFM|SAGEMAKER)_[A-Z_]+\b", path.read_text())}
+    declared = set(re.findall(r"`([A-Z_]+)`", environment_page.tables()))
+    assert named - declared == set()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_public_names_are_those_of_the_docstrings() -> None:
+    assert written(api_page.PAGE, api_page.BEGIN) == api_page.reference(), "run make reference"
+
+
+def test_docstrings_become_markdown() -> None:
+    docstring = """Scores rows, see :func:`~openfm.fm.rows.as_rows` and :func:`openfm.read_data`.
+
+Such as::
+
+    model.predict(X)
+
+Args:
+    X, Y: rows of ``feature_dim``
+        columns.
+
+Returns:
+    float32, shape
+    (rows,)."""
+    assert markdown(docstring).splitlines() == [
+        "Scores rows, see `as_rows` and `openfm.read_data`.",
+        "",
+        "Such as:",
+        "",
+        "```text",
+        "model.predict(X)",
+        "```",
+        "",
+        "**Arguments**",
+        "",
+        "- `X`, `Y`: rows of `feature_dim`",
+        "  columns.",
+        "",
+        "**Returns**",
+        "",
+        "float32, shape",
+        "(rows,).",
+    ]
+
+
+@pytest.mark.parametrize("document", PAGES, ids=str)
 def test_links_lead_somewhere(document: Path) -> None:
-    folder = (REPOSITORY / document).parent
-    for target in LINK.findall((REPOSITORY / document).read_text(encoding="utf-8")):
-        assert (folder / target).exists(), target
+    place = REPOSITORY / document
+    for path, anchor in links_of(place.read_text(encoding="utf-8")):
+        target = place.parent / path if path else place
+        assert target.exists(), path
+        if anchor:
+            assert anchor in anchors_of(target.read_text(encoding="utf-8")), f"{path}#{anchor}"
+
+
+def test_the_check_of_links_finds_them_and_their_anchors() -> None:
+    page = """# A page
+## `openfm.train(x)`: what *it* does
+## Twice
+## Twice
+See [the page](other.md#a-b_c), [below](#twice-1), [a site](https://host/path#x), `[code](none.md)`.
+```text
+# no heading
+[no](link.md)
+```
+"""
+    assert links_of(page) == [("other.md", "a-b_c"), ("", "twice-1")]
+    assert anchors_of(page) == {"a-page", "openfmtrainx-what-it-does", "twice", "twice-1"}
+
+
+def test_every_page_is_on_the_map_and_in_the_readme() -> None:
+    pages = {path.name for path in (REPOSITORY / "docs").glob("*.md")} - {"README.md"}
+    on_map = {path for path, _ in links_of((REPOSITORY / "docs/README.md").read_text(encoding="utf-8"))}
+    assert pages - on_map == set()
+    assert ("docs/README.md", "") in links_of((REPOSITORY / "README.md").read_text(encoding="utf-8"))
 
 
 def test_oldest_versions_are_the_declared_ones() -> None:

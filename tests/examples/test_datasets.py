@@ -67,6 +67,13 @@ def test_movielens_is_u1(movielens: Split) -> None:
     assert movielens.y_test.sum() == 70718
 
 
+def test_titles_are_those_of_the_films() -> None:
+    titles = datasets.load_movielens_titles()
+    assert titles[0] == "Toy Story (1995)"
+    assert titles[49] == "Star Wars (1977)"
+    assert len(titles) == len(set(titles)) == 1682
+
+
 def test_mirror_is_read_and_then_the_cache(mirror: tuple[str, Path], tmp_path: Path) -> None:
     address, folder = mirror
     (folder / f"{FILE}.gz").write_bytes(gzip.compress(CONTENT))

@@ -9,6 +9,7 @@ more about it, and does not show on the page:
 ``<!-- docker -->``  needs Docker and the image
 ``<!-- ci -->``      commands that .ci/run itself runs, line by line
 ``<!-- sdk -->``     needs the SageMaker SDK too; tests/sdk runs it, with version 2 if it says ``sdk v2``
+``<!-- aws -->``     needs an account of AWS; run against moto, by tests/sdk if it says ``aws v2`` or ``aws v3``
 
 Two words may stand in one comment, such as ``docker server``.
 """
@@ -63,8 +64,8 @@ class Block:
 
     @property
     def needs(self) -> str:
-        """What must be there to run it: ``docker``, ``ci``, ``sdk`` or nothing."""
-        return next((word for word in ("docker", "ci", "sdk") if self.has(word)), "")
+        """What must be there to run it: ``docker``, ``ci``, ``sdk``, ``aws`` or nothing."""
+        return next((word for word in ("docker", "ci", "sdk", "aws") if self.has(word)), "")
 
     def has(self, word: str) -> bool:
         """Whether the hint says this."""

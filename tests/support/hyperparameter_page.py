@@ -1,8 +1,6 @@
 """The tables of docs/hyperparameters.md, out of the declarations that jobs are checked with.
 
-Run as a program it writes them into the page::
-
-    python tests/support/hyperparameter_page.py
+``make reference`` writes them into the page.
 """
 
 from __future__ import annotations

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import botocore.session
 import pytest
-from botocore.model import ListShape, Shape, StringShape, StructureShape
-from botocore.validate import ParamValidator
 from click.testing import CliRunner
 
 from openfm.cli import main
@@ -20,6 +17,7 @@ from openfm.contract.hyperparameter_kinds import Choice, Flag, Integer, Number, 
 from openfm.contract.hyperparameter_table import DECLARATIONS
 from openfm.contract.hyperparameters import Hyperparameters
 from openfm.metadata import create_algorithm_request, metric_definitions, parameter_ranges
+from support.service_model import assert_valid, faults
 
 SAGEMAKER = botocore.session.get_session().get_service_model("sagemaker")
 CREATE_ALGORITHM = SAGEMAKER.operation_model("CreateAlgorithm").input_shape
@@ -28,32 +26,6 @@ IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/openfm:1"
 REQUEST = create_algorithm_request("my-fm", IMAGE)
 TRAINING = REQUEST["TrainingSpecification"]
 HYPERPARAMETERS = {given["Name"]: given for given in TRAINING["SupportedHyperParameters"]}
-
-
-def faults(value: object, shape: Shape, place: str = "") -> list[str]:
-    """What the service model forbids and botocore lets through: words that no enum has, too much, wrong patterns."""
-    found = []
-    if isinstance(shape, StructureShape):
-        for name, member in value.items():
-            found += faults(member, shape.members[name], f"{place}.{name}")
-    elif isinstance(shape, ListShape):
-        for number, item in enumerate(value):
-            found += faults(item, shape.member, f"{place}[{number}]")
-    elif isinstance(shape, StringShape):
-        pattern = shape.metadata.get("pattern")
-        if shape.enum and value not in shape.enum:
-            found.append(f"{place}: {value!r} is none of {shape.enum}")
-        if pattern and r"\p" not in pattern and not re.fullmatch(pattern, value):
-            found.append(f"{place}: {value!r} does not match {pattern}")
-    if not isinstance(value, bool | dict) and len(value) > shape.metadata.get("max", len(value)):
-        found.append(f"{place}: longer than {shape.metadata['max']}")
-    return found
-
-
-def assert_valid(value: object, shape: Shape) -> None:
-    report = ParamValidator().validate(value, shape)
-    assert not report.has_errors(), report.generate_report()
-    assert faults(value, shape) == []
 
 
 def test_the_check_of_the_service_model_finds_faults() -> None:

@@ -1,17 +1,4 @@
-"""openfm's own environment variables, and how many CPUs this process may use.
-
-=========================  ======================================================================
-OPENFM_STRICT              1 or true: refuse hyperparameters that Amazon's container does not know
-OPENFM_NUM_THREADS         number of threads; unset, empty or ``auto``: the CPUs that the process
-                           may use
-OPENFM_CHECKPOINT_SECONDS  seconds between checkpoints within an epoch, 60 if unset or empty
-OPENFM_CACHE_BYTES         bytes of memory for data that a job keeps from one epoch to the next,
-                           such as ``500000000`` or ``2GiB``; unset or empty: three quarters of what
-                           the model leaves
-OPENFM_PIPE_TIMEOUT        seconds to wait for a FIFO of Pipe mode or its next data, 600 if unset or
-                           empty
-=========================  ======================================================================
-"""
+"""openfm's own environment variables of a training job, and how many CPUs this process may use."""
 
 from __future__ import annotations
 
@@ -25,15 +12,39 @@ from pathlib import Path
 
 from openfm.contract import cgroups
 from openfm.contract.cgroups import cgroup_folders
+from openfm.contract.variables import Variable
 from openfm.errors import CustomerError
 
-__all__ = ["Environment", "available_cpus"]
+__all__ = ["VARIABLES", "Environment", "available_cpus"]
 
 MAX_THREADS = 1024
 
 DEFAULT_CHECKPOINT_SECONDS = 60.0
 
 DEFAULT_PIPE_TIMEOUT = 600.0
+
+_STRICT = Variable(
+    ("OPENFM_STRICT",),
+    "'1' refuses hyperparameters of openfm's own, in the words of Amazon's container",
+    "'0'",
+)
+_NUM_THREADS = Variable(("OPENFM_NUM_THREADS",), "threads to train with; never changes the model", "one per processor")
+_CHECKPOINT_SECONDS = Variable(
+    ("OPENFM_CHECKPOINT_SECONDS",), "seconds between checkpoints within an epoch", f"'{DEFAULT_CHECKPOINT_SECONDS:g}'"
+)
+_CACHE_BYTES = Variable(
+    ("OPENFM_CACHE_BYTES",),
+    "memory for data kept from one epoch to the next, such as '500000000' or '2GiB'; never changes the model",
+    "three quarters of what the model leaves",
+)
+_PIPE_TIMEOUT = Variable(
+    ("OPENFM_PIPE_TIMEOUT",),
+    "seconds to wait for a FIFO of Pipe mode, and for its next data",
+    f"'{DEFAULT_PIPE_TIMEOUT:g}'",
+)
+
+VARIABLES = (_STRICT, _NUM_THREADS, _CHECKPOINT_SECONDS, _CACHE_BYTES, _PIPE_TIMEOUT)
+"""All of them."""
 
 _UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -68,11 +79,11 @@ class Environment:
             CustomerError: a variable has a value that it cannot have.
         """
         return cls(
-            strict=_flag(environ, "OPENFM_STRICT"),
-            num_threads=_threads(environ, "OPENFM_NUM_THREADS") or (cpus or available_cpus)(),
-            checkpoint_seconds=_seconds(environ, "OPENFM_CHECKPOINT_SECONDS") or DEFAULT_CHECKPOINT_SECONDS,
-            pipe_timeout=_seconds(environ, "OPENFM_PIPE_TIMEOUT") or DEFAULT_PIPE_TIMEOUT,
-            cache_bytes=_bytes(environ, "OPENFM_CACHE_BYTES"),
+            strict=_flag(environ, _STRICT.name),
+            num_threads=_threads(environ, _NUM_THREADS.name) or (cpus or available_cpus)(),
+            checkpoint_seconds=_seconds(environ, _CHECKPOINT_SECONDS.name) or DEFAULT_CHECKPOINT_SECONDS,
+            pipe_timeout=_seconds(environ, _PIPE_TIMEOUT.name) or DEFAULT_PIPE_TIMEOUT,
+            cache_bytes=_bytes(environ, _CACHE_BYTES.name),
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from openfm.contract.variables import BASE_DIR
 from openfm.errors import ChannelError
 
 __all__ = ["DEFAULT_BASE", "ContractPaths"]
@@ -27,7 +28,7 @@ class ContractPaths:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> ContractPaths:
         """The tree that ``SAGEMAKER_BASE_DIR`` names; ``/opt/ml`` if it is unset or empty."""
-        base = environ.get("SAGEMAKER_BASE_DIR")
+        base = environ.get(BASE_DIR.name)
         return cls(Path(base)) if base else cls()
 
     @property

@@ -8,18 +8,28 @@ from pathlib import Path
 from typing import Any, Literal
 
 from openfm.codecs.registry import ENCODERS
+from openfm.contract.variables import Variable
 from openfm.errors import CustomerError
 
-__all__ = ["ServingSettings", "parse_threshold"]
+__all__ = ["VARIABLES", "ServingSettings", "parse_threshold"]
 
 _MIB = 2**20
 _DEFAULT_LIMIT = 6 * _MIB
 _BATCH_LIMIT = 100 * _MIB
 
 
-def _variable(*names: str, parse: Callable[[str], Any], default: Any) -> Any:
-    """A field that the first of ``names`` that is set (and not empty) fills."""
-    return dataclasses.field(default=default, metadata={"names": names, "parse": parse})
+def _variable(*names: str, parse: Callable[[str], Any], default: Any, meaning: str, said: str | None = None) -> Any:
+    """A field that the first of ``names`` that is set (and not empty) fills.
+
+    Args:
+        names: of the environment variable.
+        parse: its text to the field's value; a ValueError says what would be one.
+        default: the field's value where none is set.
+        meaning: for the documents, as in :class:`~openfm.contract.variables.Variable`.
+        said: the default for the documents; None: as it is.
+    """
+    variable = Variable(names, meaning, f"'{default}'" if said is None else said)
+    return dataclasses.field(default=default, metadata={"variable": variable, "parse": parse})
 
 
 def _whole(lowest: int, highest: int | None = None) -> Callable[[str], int]:
@@ -81,49 +91,28 @@ class ServingSettings:
     """What the environment says about serving. Names starting in ``OPENFM`` are ours, the others
     are SageMaker's.
 
-    Attributes:
-        host: the address to listen on; the image sets 0.0.0.0, elsewhere only this machine is
-            served (``OPENFM_BIND``).
-        port: the port to listen on (``SAGEMAKER_BIND_TO_PORT``).
-        workers: number of worker processes; None for one per processor
-            (``SAGEMAKER_MODEL_SERVER_WORKERS``, or else ``MODEL_SERVER_WORKERS``, or else
-            ``NUM_WORKERS``).
-        timeout: seconds that a worker may be stuck before it is replaced; a long request is not a
-            stuck worker (``SAGEMAKER_MODEL_SERVER_TIMEOUT``, or else
-            ``SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS``, or else ``MODEL_SERVER_TIMEOUT``).
-        queue_size: how many invocations may wait in each worker process; more are answered by 503
-            (``OPENFM_QUEUE_SIZE``, or else ``SAGEMAKER_MODEL_JOB_QUEUE_SIZE``).
-        graceful_timeout: seconds that requests in flight may still take after SIGTERM
-            (``OPENFM_GRACEFUL_TIMEOUT``).
-        batch: whether batch transform started the server (``SAGEMAKER_BATCH``).
-        local_mode: whether the SDK's local mode started the batch transform: it sets ``SAGEMAKER_BATCH``
-            to ``True`` where SageMaker sets it to ``true``.
-        accept: the type that requests without an ``Accept`` header get; None for the default
-            (``SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT``).
-        threshold: from which score on label 1 is predicted, or ``stored`` for each model's own
-            (``OPENFM_THRESHOLD``).
-        max_content_length: the largest request body in bytes; None for the default
-            (``MAX_CONTENT_LENGTH``, or else ``SAGEMAKER_MAX_REQUEST_SIZE``).
-        max_payload_mib: the same in MiB, where 0 means any; None for the default
-            (``SAGEMAKER_MAX_PAYLOAD_IN_MB``).
-        multi_model: whether this is a multi-model endpoint (``SAGEMAKER_MULTI_MODEL``). It has one worker
-            process, and ``workers`` says how many invocations compute at once.
-        model_memory_mib: what its models may take in MiB; None for three quarters of what the machine or
-            the container has (``OPENFM_MODEL_MEMORY_IN_MB``).
-        access_log: whether each request but those to /ping gets a line in the log
-            (``OPENFM_ACCESS_LOG``).
-        log_format: ``text``, or ``json`` for one JSON object a line (``OPENFM_LOG_FORMAT``).
-        gunicorn_conf: a file of further gunicorn settings (``OPENFM_GUNICORN_CONF``).
+    Each field stands with its variables and what they mean. Of those that may be None, None leaves it to the server:
+    ``workers`` (one for each processor), ``accept``, ``max_content_length``, ``max_payload_mib`` and
+    ``model_memory_mib``. ``local_mode`` is whether the SDK's local mode started the batch transform: it sets
+    ``SAGEMAKER_BATCH`` to ``True`` where SageMaker sets it to ``true``.
     """
 
-    host: str = _variable("OPENFM_BIND", parse=str, default="127.0.0.1")
-    port: int = _variable("SAGEMAKER_BIND_TO_PORT", parse=_whole(1, 65535), default=8080)
+    host: str = _variable(
+        "OPENFM_BIND",
+        parse=str,
+        default="127.0.0.1",
+        meaning="address to listen on",
+        said="'127.0.0.1'; in the image '0.0.0.0'",
+    )
+    port: int = _variable("SAGEMAKER_BIND_TO_PORT", parse=_whole(1, 65535), default=8080, meaning="port to listen on")
     workers: int | None = _variable(
         "SAGEMAKER_MODEL_SERVER_WORKERS",
         "MODEL_SERVER_WORKERS",
         "NUM_WORKERS",
         parse=_whole(1),
         default=None,
+        meaning="worker processes; with many models, which one process serves, how many requests compute at once",
+        said="one per processor",
     )
     timeout: int = _variable(
         "SAGEMAKER_MODEL_SERVER_TIMEOUT",
@@ -131,24 +120,89 @@ class ServingSettings:
         "MODEL_SERVER_TIMEOUT",
         parse=_whole(1),
         default=60,
+        meaning="seconds that a worker may be stuck before it is replaced; a long request is not a stuck worker",
     )
     queue_size: int = _variable(
-        "OPENFM_QUEUE_SIZE", "SAGEMAKER_MODEL_JOB_QUEUE_SIZE", parse=_whole(0, 10_000), default=100
+        "OPENFM_QUEUE_SIZE",
+        "SAGEMAKER_MODEL_JOB_QUEUE_SIZE",
+        parse=_whole(0, 10_000),
+        default=100,
+        meaning="how many invocations may wait in each worker process; more are answered by 503",
     )
-    graceful_timeout: int = _variable("OPENFM_GRACEFUL_TIMEOUT", parse=_whole(0), default=25)
-    batch: bool = _variable("SAGEMAKER_BATCH", parse=_boolean, default=False)
-    local_mode: bool = _variable("SAGEMAKER_BATCH", parse=lambda text: text == "True", default=False)
-    accept: str | None = _variable("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", parse=_one_of(*ENCODERS), default=None)
-    threshold: float | Literal["stored"] = _variable("OPENFM_THRESHOLD", parse=parse_threshold, default=0.5)
+    graceful_timeout: int = _variable(
+        "OPENFM_GRACEFUL_TIMEOUT",
+        parse=_whole(0),
+        default=25,
+        meaning="seconds that requests in flight may still take after SIGTERM",
+    )
+    batch: bool = _variable(
+        "SAGEMAKER_BATCH", parse=_boolean, default=False, meaning="whether this is batch transform", said="'false'"
+    )
+    local_mode: bool = _variable(
+        "SAGEMAKER_BATCH", parse=lambda text: text == "True", default=False, meaning="whether this is batch transform"
+    )
+    accept: str | None = _variable(
+        "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT",
+        parse=_one_of(*ENCODERS),
+        default=None,
+        meaning="type of answers to requests without an 'Accept' header, or with one that takes any",
+        said="'application/json'; in batch transform 'application/jsonlines'",
+    )
+    threshold: float | Literal["stored"] = _variable(
+        "OPENFM_THRESHOLD",
+        parse=parse_threshold,
+        default=0.5,
+        meaning="from which score on 'predicted_label' is 1.0; 'stored': each model's own, and 0.5 where it has none",
+    )
     max_content_length: int | None = _variable(
-        "MAX_CONTENT_LENGTH", "SAGEMAKER_MAX_REQUEST_SIZE", parse=_whole(1), default=None
+        "MAX_CONTENT_LENGTH",
+        "SAGEMAKER_MAX_REQUEST_SIZE",
+        parse=_whole(1),
+        default=None,
+        meaning="largest body of a request in bytes",
+        said="6 MiB; in batch transform 100 MiB",
     )
-    max_payload_mib: int | None = _variable("SAGEMAKER_MAX_PAYLOAD_IN_MB", parse=_whole(0), default=None)
-    multi_model: bool = _variable("SAGEMAKER_MULTI_MODEL", parse=_boolean, default=False)
-    model_memory_mib: int | None = _variable("OPENFM_MODEL_MEMORY_IN_MB", parse=_whole(1), default=None)
-    access_log: bool = _variable("OPENFM_ACCESS_LOG", parse=_boolean, default=False)
-    log_format: str = _variable("OPENFM_LOG_FORMAT", parse=_one_of("text", "json"), default="text")
-    gunicorn_conf: str | None = _variable("OPENFM_GUNICORN_CONF", parse=_file, default=None)
+    max_payload_mib: int | None = _variable(
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB",
+        parse=_whole(0),
+        default=None,
+        meaning="the same in MiB; '0': any",
+        said="",
+    )
+    multi_model: bool = _variable(
+        "SAGEMAKER_MULTI_MODEL",
+        parse=_boolean,
+        default=False,
+        meaning="whether the server has many models, which come and go",
+        said="'false'",
+    )
+    model_memory_mib: int | None = _variable(
+        "OPENFM_MODEL_MEMORY_IN_MB",
+        parse=_whole(1),
+        default=None,
+        meaning="what many models together may take in MiB",
+        said="three quarters of what is free at the start",
+    )
+    access_log: bool = _variable(
+        "OPENFM_ACCESS_LOG",
+        parse=_boolean,
+        default=False,
+        meaning="whether each request but those to '/ping' gets a line in the log",
+        said="'false'",
+    )
+    log_format: str = _variable(
+        "OPENFM_LOG_FORMAT",
+        parse=_one_of("text", "json"),
+        default="text",
+        meaning="'text', or 'json' for one JSON object a line",
+    )
+    gunicorn_conf: str | None = _variable(
+        "OPENFM_GUNICORN_CONF",
+        parse=_file,
+        default=None,
+        meaning="a file of further gunicorn settings",
+        said="in the image its own",
+    )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> ServingSettings:
@@ -159,7 +213,7 @@ class ServingSettings:
         """
         found: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
-            for name in field.metadata["names"]:
+            for name in field.metadata["variable"].names:
                 text = environ.get(name, "").strip()
                 if not text:
                     continue
@@ -202,3 +256,9 @@ class ServingSettings:
         if self.max_content_length is not None:
             return max(1, self.max_content_length // _MIB)
         return _DEFAULT_LIMIT // _MIB if self.max_payload_mib is None else self.max_payload_mib
+
+
+VARIABLES: tuple[Variable, ...] = tuple(
+    field.metadata["variable"] for field in dataclasses.fields(ServingSettings) if field.name != "local_mode"
+)
+"""The environment variables, in the order of the fields."""
