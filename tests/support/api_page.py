@@ -23,6 +23,9 @@ BEGIN = "<!-- From here on written by tests/support/api_page.py. -->\n"
 MODULES = ("openfm", "openfm.sagemaker")
 """Modules of which all public names are listed."""
 
+ESTIMATORS = ("openfm.FactorizationMachineClassifier", "openfm.FactorizationMachineRegressor")
+"""For scikit-learn, which a plain ``import openfm`` does not need."""
+
 FURTHER = (
     "openfm.fm.explain.Explanation",
     "openfm.fm.pairs.RankedPairs",
@@ -43,9 +46,14 @@ def reference() -> str:
         module = import_module(name)
         introduction = f"## {name}\n\n{markdown(_first_paragraph(module))}\n"
         sections.append(introduction + "".join(_parts(name, _public(module))))
-    further = [(path, getattr(import_module(path.rpartition(".")[0]), path.rpartition(".")[2])) for path in FURTHER]
-    parts = "".join(_part(path, value) for path, value in further)
-    return "\n".join([*sections, f"## Results, thresholds and export\n{parts}"])
+    sections.append(f"## Estimators\n{_listed(ESTIMATORS)}")
+    sections.append(f"## Results, thresholds and export\n{_listed(FURTHER)}")
+    return "\n".join(sections)
+
+
+def _listed(paths: tuple[str, ...]) -> str:
+    named = [(path, *path.rpartition(".")[::2]) for path in paths]
+    return "".join(_part(path, getattr(import_module(module), name)) for path, module, name in named)
 
 
 def _first_paragraph(module: ModuleType) -> str:
