@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from openfm.contract.channel_table import CHANNELS, MODEL
 from openfm.contract.content_types import ContentType
-from openfm.errors import ChannelError, CustomerError
+from openfm.errors import ChannelError
 
 __all__ = [
     "ChannelConfig",
@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 DEFAULT_HOST = "algo-1"
+
+# How SageMaker gives a channel's files to the hosts: all to each, or some to each.
+_REPLICATED, _SHARDED = "FullyReplicated", "ShardedByS3Key"
 
 _DECLARATIONS = {name: declaration for declaration in CHANNELS for name in declaration.names}
 
@@ -41,17 +44,25 @@ class ChannelConfig(BaseModel):
     Attributes:
         content_type: as the job gave it, or None.
         input_mode: ``File``, ``FastFile`` or ``Pipe``, in any case; None, which means ``File``, if it is not given.
+        distribution: ``FullyReplicated`` or ``ShardedByS3Key``, in any case; None, which means ``FullyReplicated``, if
+            it is not given.
     """
 
     model_config = ConfigDict(frozen=True)
 
     content_type: str | None = Field(None, alias="ContentType")
     input_mode: str | None = Field(None, alias="TrainingInputMode")
+    distribution: str | None = Field(None, alias="S3DistributionType")
 
     @property
     def is_pipe(self) -> bool:
         """Whether the data come through FIFOs."""
         return (self.input_mode or "").lower() == "pipe"
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each host has records of its own, and not all the same ones."""
+        return (self.distribution or "").lower() == _SHARDED.lower()
 
 
 class InputDataConfig(BaseModel):
@@ -70,7 +81,7 @@ class InputDataConfig(BaseModel):
         """Read the file and check the channels that the algorithm reads.
 
         Raises:
-            ChannelError: broken JSON, or a content type or input mode that is not supported.
+            ChannelError: broken JSON, or a content type, input mode or distribution that is not supported.
         """
         content = {name: {} if value is None else value for name, value in read_json_object(path).items()}
         config = _validated(cls, {"channels": content}, path)
@@ -81,12 +92,18 @@ class InputDataConfig(BaseModel):
             if declaration is not MODEL:  # a model tells by itself what it is
                 ContentType.parse(channel.content_type, name)
             _check_input_mode(name, channel.input_mode, declaration.input_modes)
+            _check_distribution(name, channel.distribution)
         return config
 
     @property
     def pipe_channels(self) -> frozenset[str]:
         """Names of the channels in Pipe mode."""
         return frozenset(name for name, channel in self.channels.items() if channel.is_pipe)
+
+    def is_sharded(self, channel: str) -> bool:
+        """Whether each host has records of its own in a channel: not, where nothing is said of it."""
+        config = self.channels.get(channel)
+        return config is not None and config.is_sharded
 
     def content_type(self, channel: str) -> ContentType:
         """What the files of a channel hold: records, where nothing is said of it."""
@@ -125,18 +142,22 @@ class ResourceConfig(BaseModel):
         """Read the file; without it the only host is ``algo-1``.
 
         Raises:
-            ChannelError: broken JSON or names that are no names.
-            CustomerError: the job has more than one host.
+            ChannelError: broken JSON, names that are no names, or several hosts of which this is none.
         """
         content = _validated(_ResourceFile, read_json_object(path), path)
         hosts = sorted(set(content.hosts or ()))
-        if len(hosts) > 1:
-            raise CustomerError(
-                f"The job asks for {len(hosts)} instances ({', '.join(hosts)}), but openfm trains "
-                f"on one instance only in this version. Set the instance count to 1."
+        if len(hosts) > 1 and content.current_host not in hosts:
+            raise ChannelError(
+                f"{path} has the current_host {content.current_host!r}, which is none of its hosts "
+                f"{', '.join(hosts)}. Correct the file."
             )
         current = content.current_host or (hosts[0] if hosts else DEFAULT_HOST)
         return cls(current_host=current, hosts=tuple(hosts) or (current,))
+
+    @property
+    def rank(self) -> int:
+        """The number of this host: its index in the list of hosts, 0 where it is the only one."""
+        return self.hosts.index(self.current_host) if len(self.hosts) > 1 else 0
 
 
 def read_hyperparameters(path: Path) -> dict[str, object]:
@@ -203,4 +224,12 @@ def _check_input_mode(channel: str, mode: str | None, modes: Sequence[str]) -> N
         raise ChannelError(
             f"Channel '{channel}' asks for TrainingInputMode '{mode}', but openfm reads it in the modes "
             f"{', '.join(modes)} only. Set the input mode to one of these."
+        )
+
+
+def _check_distribution(channel: str, distribution: str | None) -> None:
+    if distribution and distribution.lower() not in {_REPLICATED.lower(), _SHARDED.lower()}:
+        raise ChannelError(
+            f"Channel '{channel}' has the S3DistributionType '{distribution}', but there are only {_REPLICATED} and "
+            f"{_SHARDED}. Set it to one of these."
         )

@@ -39,6 +39,7 @@ class JobLog:
         level: the least severe messages to write: debug, info, warning, error or critical. Metric
             lines and errors are always written.
         clock: seconds since the epoch, as ``time.time``.
+        metrics: whether metrics, progress and timings are written: by one of several hosts.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class JobLog:
         stream: TextIO | None = None,
         level: str = "info",
         clock: Callable[[], float] = time.time,
+        metrics: bool = True,
     ) -> None:
         self._host = host
         self._stream = sys.stdout if stream is None else stream
         self._threshold = min(_SEVERITIES[level], _SEVERITIES["error"])
         self._clock = clock
+        self._writes_metrics = metrics
 
     def debug(self, message: str) -> None:
         """A detail for whoever looks into openfm itself."""
@@ -105,26 +108,22 @@ class JobLog:
             place += f"epoch={epoch}, "
         if batch is not None:
             place += f"batch={batch} "
-        self._line("info", f"#quality_metric: {place}{channel} {name} <{direction}>={float(value)!r}")
+        self._metric(f"#quality_metric: {place}{channel} {name} <{direction}>={float(value)!r}")
 
     def progress(self, percent: float) -> None:
         """How much of the epochs is done, in percent."""
-        self._line(
-            "info",
-            f"#progress_metric: host={self._host}, completed {float(percent)!r} % of epochs",
-        )
+        self._metric(f"#progress_metric: host={self._host}, completed {float(percent)!r} % of epochs")
 
     def throughput(self, records_per_second: float) -> None:
         """The training speed of an epoch."""
-        self._line(
-            "info",
-            f"#throughput_metric: host={self._host}, train throughput={float(records_per_second)!r} records/second",
+        self._metric(
+            f"#throughput_metric: host={self._host}, train throughput={float(records_per_second)!r} records/second"
         )
 
     def test_scores(self, scores: Iterable[tuple[str, float]]) -> None:
         """The metrics of the channel ``test``, by name, in the order given."""
         for name, value in scores:
-            self._line("info", f"#test_score ({self._host}) : {(name, float(value))!r}")
+            self._metric(f"#test_score ({self._host}) : {(name, float(value))!r}")
 
     def metrics(
         self,
@@ -155,7 +154,12 @@ class JobLog:
             "Dimensions": dimensions,
             "Metrics": {name: _summary(value) for name, value in values.items()},
         }
-        self._write(f"#metrics {json.dumps(body)}")
+        if self._writes_metrics:
+            self._write(f"#metrics {json.dumps(body)}")
+
+    def _metric(self, line: str) -> None:
+        if self._writes_metrics:
+            self._line("info", line)
 
     def _message(self, level: str, message: str) -> None:
         if _SEVERITIES[level] >= self._threshold:

@@ -9,13 +9,17 @@ from pathlib import Path
 
 from openfm.errors import ChannelError
 
-__all__ = ["Channel", "find_channel"]
+__all__ = ["Channel", "EmptyChannelError", "find_channel"]
 
 _LOST_AND_FOUND = "lost+found"
 """What a volume of its own (ext4) has at its root; only root may look into it."""
 
 _MAX_NAMED = 5
 """How many skipped files an error message names."""
+
+
+class EmptyChannelError(ChannelError):
+    """A channel is there, but holds no data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ def find_channel(data_dir: Path, names: Sequence[str], *, pipes: Collection[str]
         the channel, or None if there is none under any of the names.
 
     Raises:
-        ChannelError: the channel cannot be read or holds no data; the message says what was skipped.
+        EmptyChannelError: the channel holds no data; the message says what was skipped.
+        ChannelError: the channel cannot be read.
     """
     for name in names:
         path = data_dir / name
@@ -100,7 +105,7 @@ def _read_channel(name: str, path: Path) -> Channel:
             "Make it readable for the user that openfm runs as."
         ) from error
     if not files:
-        raise ChannelError(_nothing_left(name, path, skipped))
+        raise EmptyChannelError(_nothing_left(name, path, skipped))
     return Channel(name, path, tuple(files))
 
 

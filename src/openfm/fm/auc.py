@@ -24,6 +24,10 @@ class AreaUnderCurve:
         self._positives.append(scores[positive])
         self._negatives.append(scores[~positive])
 
+    def scores(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """All scores of label 1, and all of label 0."""
+        return _joined(self._positives), _joined(self._negatives)
+
     def value(self) -> float | None:
         """The area so far, from 0 to 1; None where all records have one label, or there are none."""
         positives, negatives = _joined(self._positives), np.sort(_joined(self._negatives))

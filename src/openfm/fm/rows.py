@@ -70,6 +70,13 @@ class SparseRows:
         return SparseRows(indptr, self.indices[source], self.values[source], self.feature_dim)
 
     @staticmethod
+    def none(feature_dim: int) -> SparseRows:
+        """No rows."""
+        return SparseRows(
+            np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32), feature_dim
+        )
+
+    @staticmethod
     def concatenate(parts: Sequence[SparseRows]) -> SparseRows:
         """All rows of ``parts`` (at least one, of equal width), one after the other, in memory of their own."""
         ends = np.cumsum([part.nnz for part in parts])

@@ -156,6 +156,55 @@ class Trainer:
             self._raise_diverged(not_finite, epoch, first_batch + len(sums) - 1)
         return sums
 
+    def gradients(
+        self, block: BatchBlock, batch: int, places: npt.NDArray[np.int32], out: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float64]:
+        """The first half of a step that several hosts make together; nothing is updated.
+
+        Args:
+            block: what :meth:`batches` gave.
+            batch: which of its batches.
+            places: int32: the row of ``out`` for each of ``block.features(batch)``.
+            out: float32, shape (rows, k + 1): a feature's row is overwritten with the sums of its gradients, of V and
+                then of w. Rows of no feature of the batch stay as they are.
+
+        Returns:
+            float64, shape (7,): the batch's other sums, without padding.
+        """
+        return self._native.gradients(block, batch, places, out)
+
+    def padding_sums(self, count: int) -> npt.NDArray[np.float64]:
+        """What ``count`` records of padding (empty, of label 0) add to the sums of :meth:`gradients`."""
+        return self._native.padding_sums(count)
+
+    def apply(
+        self,
+        features: npt.NDArray[np.int32],
+        gradients: npt.NDArray[np.float32],
+        totals: npt.NDArray[np.float64],
+        *,
+        epoch: int = 0,
+        batch: int = 0,
+    ) -> npt.NDArray[np.float64]:
+        """The second half of a step: update from what all hosts' :meth:`gradients` add up to.
+
+        Args:
+            features: int32, shape (n,), ascending: what is updated.
+            gradients: float32, shape (n, k + 1): their rows.
+            totals: float64, shape (7,): the other sums.
+            epoch, batch: where the step stands, for the error's text.
+
+        Returns:
+            float64, shape (5,): the step's sums for :meth:`RunningMetrics.add_sums`.
+
+        Raises:
+            TrainingDivergedError: a parameter or a metric is no longer finite.
+        """
+        sums, not_finite = self._native.apply(features, gradients, totals)
+        if not_finite:
+            self._raise_diverged(not_finite, epoch, batch)
+        return sums
+
     def machine(self) -> FactorizationMachine:
         """The machine as trained so far (a copy)."""
         return FactorizationMachine(*self.parameters(), self._settings.predictor_type)

@@ -238,6 +238,11 @@ class BatchBlock:
     @property
     def nbytes(self) -> int: ...
     def __len__(self) -> int: ...
+    def features(self, batch: int) -> npt.NDArray[np.int32]:
+        """The features that a batch updates, each once, in the batch's own order."""
+
+    def rows(self, batch: int) -> int:
+        """The rows of a batch, without padding."""
 
 class BatchIndexer:
     """Makes BatchBlocks. ``all_features``: each batch lists every feature, also those that do not occur in it.
@@ -300,5 +305,16 @@ class Trainer:
         variances: tuple[float, npt.NDArray[np.float32], npt.NDArray[np.float32]],
     ) -> None: ...
     def train(self, block: BatchBlock, first: int, last: int) -> tuple[npt.NDArray[np.float64], int]: ...
+    def gradients(
+        self, block: BatchBlock, batch: int, places: npt.NDArray[np.int32], out: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float64]:
+        """Writes the gradients of a batch's features, as ``features`` lists them, to the rows ``places`` of ``out``,
+        which are k + 1 wide; returns the batch's seven sums, without padding."""
+
+    def padding_sums(self, count: int) -> npt.NDArray[np.float64]: ...
+    def apply(
+        self, features: npt.NDArray[np.int32], gradients: npt.NDArray[np.float32], totals: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.float64], int]:
+        """One step for ascending features, from what ``gradients`` and ``padding_sums`` gave, added up."""
 
 def instruction_sets() -> list[str]: ...

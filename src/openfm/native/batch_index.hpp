@@ -26,6 +26,12 @@ struct SparseBatches {
 
     int64_t bytes() const;
 
+    int64_t feature_count(int64_t batch) const {
+        const auto b = static_cast<size_t>(batch);
+        return batches[b + 1] - batches[b];
+    }
+    const int32_t* features_of(int64_t batch) const { return features.get() + batches[static_cast<size_t>(batch)]; }
+
     FeatureView<uint16_t> view16(int64_t batch) const { return view(batch, rows16.get()); }
     FeatureView<uint32_t> view32(int64_t batch) const { return view(batch, rows32.get()); }
 

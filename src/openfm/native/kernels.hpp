@@ -28,6 +28,7 @@ struct FactorTable {
     enum Scalar { kWeight, kSquaredNorm, kWeightMean, kWeightVariance };
 
     float* record(int64_t feature) const { return records + feature * stride; }
+    int64_t factors() const { return static_cast<int64_t>(vectors - 1) * kLanes + last_lanes; }  // k
     int64_t scalars() const { return static_cast<int64_t>(vectors) * kLanes; }
     int64_t means() const { return scalars() + kScalars; }
     int64_t variances() const { return means() + static_cast<int64_t>(vectors) * kLanes; }
@@ -93,6 +94,11 @@ struct DenseView {
     int64_t row_groups;
 
     int64_t feature_groups() const { return (features + kLanes - 1) / kLanes; }
+    // The bits of a group's features that are to be updated, without what lies beyond the last.
+    uint32_t occurring(int64_t feature_group) const {
+        const int64_t left = features - feature_group * kLanes;
+        return left >= kLanes ? occurs[feature_group] : occurs[feature_group] & ((1u << left) - 1u);
+    }
     const float* tile(int64_t row_group, int64_t feature_group) const {
         return cells + (row_group * feature_groups() + feature_group) * (kLanes * kLanes);
     }
@@ -120,6 +126,12 @@ static inline void adam(const AdamStep& step, float gradient, float& weight, flo
     weight -= step.rate * mean / (std::sqrt(variance) + step.epsilon);
 }
 
+// Gradients of a batch's features, packed: a row of k + 1 floats for each, V's and then w's. Several hosts add up theirs.
+struct GradientRows {
+    float* rows;
+    const int32_t* places;  // the row of each of the batch's features
+};
+
 // Bits of what stopped being finite.
 enum NonFinite : uint32_t { kFiniteAll = 0, kBadBias = 1, kBadLinear = 2, kBadFactors = 4, kBadMetric = 8 };
 
@@ -145,6 +157,18 @@ struct Kernels {
                          const AdamStep& factors, int64_t begin, int64_t end);
     uint32_t (*update_dense)(const FactorTable&, const DenseView&, const RowResults&, const AdamStep& linear,
                              const AdamStep& factors, int64_t begin, int64_t end);
+
+    // The first half of an update: the gradients of features [begin, end) of a batch, or of its groups of 8 features.
+    void (*gradients16)(const FactorTable&, const FeatureView<uint16_t>&, const RowResults&, const GradientRows&,
+                        int64_t begin, int64_t end);
+    void (*gradients32)(const FactorTable&, const FeatureView<uint32_t>&, const RowResults&, const GradientRows&,
+                        int64_t begin, int64_t end);
+    void (*gradients_dense)(const FactorTable&, const DenseView&, const RowResults&, const GradientRows&,
+                            int64_t begin, int64_t end);
+
+    // The second half: one Adam step for features[begin..end), from rows [begin, end) of packed gradients.
+    uint32_t (*apply)(const FactorTable&, const int32_t* features, const float* gradients, const AdamStep& linear,
+                      const AdamStep& factors, int64_t begin, int64_t end);
 
     // q of features [begin, end) from their factors.
     void (*refresh_norms)(const FactorTable&, int64_t begin, int64_t end);

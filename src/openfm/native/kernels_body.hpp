@@ -3,6 +3,7 @@
 // static helpers in place of the standard library's templates.
 #include "kernels_dense.hpp"
 #include "kernels_features.hpp"
+#include "kernels_gradients.hpp"
 #include "kernels_rows.hpp"
 
 namespace openfm::OPENFM_ISA {
@@ -38,6 +39,12 @@ uint32_t update_any(const FactorTable& table, const FeatureView<Row>& batch, con
     OPENFM_BY_WIDTH(table, update, table, batch, results, linear, factors, begin, end)
 }
 
+template <class Row>
+void gradients_any(const FactorTable& table, const FeatureView<Row>& batch, const RowResults& results,
+                   const GradientRows& out, int64_t begin, int64_t end) {
+    OPENFM_BY_WIDTH(table, gradients, table, batch, results, out, begin, end)
+}
+
 #undef OPENFM_BY_WIDTH
 
 }  // namespace
@@ -46,8 +53,19 @@ uint32_t update_any(const FactorTable& table, const FeatureView<Row>& batch, con
 #define OPENFM_NAME(x) OPENFM_TEXT(x)
 extern const Kernels kernels;
 const Kernels kernels = {
-    OPENFM_NAME(OPENFM_ISA), score_any,    forward_any,   forward_dense, update_any<uint16_t>, update_any<uint32_t>,
-    update_dense,            refresh_norms, measure,
+    OPENFM_NAME(OPENFM_ISA),
+    score_any,
+    forward_any,
+    forward_dense,
+    update_any<uint16_t>,
+    update_any<uint32_t>,
+    update_dense,
+    gradients_any<uint16_t>,
+    gradients_any<uint32_t>,
+    gradients_dense,
+    apply,
+    refresh_norms,
+    measure,
 };
 #undef OPENFM_NAME
 #undef OPENFM_TEXT

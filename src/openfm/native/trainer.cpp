@@ -4,42 +4,9 @@
 #include <cmath>
 #include <cstring>
 
+#include "trainer_parts.hpp"
+
 namespace openfm {
-
-namespace {
-
-// Sums over the rows of a batch. Amazon's container sums in float32: these are double, rounded to float once.
-struct RowSums {
-    double gradient = 0, first = 0, second = 0;
-    int64_t correct = 0, true_positives = 0, false_positives = 0, false_negatives = 0;
-
-    // Adds a row as if it stood there `times` times.
-    void add(Loss loss, const RowResults& results, int64_t row, float label, int64_t times) {
-        const double n = static_cast<double>(times);
-        gradient += n * static_cast<double>(results.gradient[row]);
-        if (loss == Loss::kSquared) {
-            const float error = results.prediction[row] - label;
-            first += n * static_cast<double>(error * error);
-            second += n * static_cast<double>(std::fabs(error));
-            return;
-        }
-        first += n * static_cast<double>(results.loss[row]);
-        const bool positive = label > 0.5f, predicted = results.prediction[row] >= 0.5f;
-        correct += times * (positive == predicted);
-        true_positives += times * (positive && predicted);
-        false_positives += times * (!positive && predicted);
-        false_negatives += times * (positive && !predicted);
-    }
-
-    BatchSums of_batch(Loss loss) const {
-        const auto rounded = [](double x) { return static_cast<double>(static_cast<float>(x)); };
-        if (loss == Loss::kSquared) return {{rounded(first), rounded(second), 0, 0, 0}};
-        return {{static_cast<double>(correct), rounded(first), static_cast<double>(true_positives),
-                 static_cast<double>(false_positives), static_cast<double>(false_negatives)}};
-    }
-};
-
-}  // namespace
 
 Table::Table(int64_t feature_dim, int64_t num_factors, int threads)
     : feature_dim_(feature_dim), num_factors_(num_factors), threads_(threads) {
@@ -145,14 +112,6 @@ void Table::refresh_norms(const Kernels& kernels) {
     for_records([&](int64_t begin, int64_t end) { kernels.refresh_norms(view_, begin, end); });
 }
 
-// One batch on its way through the threads.
-struct Trainer::Batch {
-    const TrainingRows& block;
-    int64_t number;
-    RowTargets targets;
-    RowResults results;
-};
-
 Trainer::Batch Trainer::batch_of(const TrainingRows& block, int64_t number) {
     const int64_t row = number * options_.batch_size;
     return {block,
@@ -222,12 +181,15 @@ void Trainer::reserve_rows(int64_t rows) {
 // Waking other threads and meeting them costs some microseconds a batch, and much more where other processes want the
 // processors: small batches are done by one.
 int Trainer::useful_threads(const TrainingRows& block) {
-    constexpr int64_t kLeastWork = 200000;  // multiply-adds of a batch for each thread, about 50 us
     const BatchIndex& index = block.index;
-    const int64_t width = table_.view().vectors * kLanes;
     const int64_t cells = index.dense ? block.count * table_.feature_dim() : index.sparse.entries.back();
     const int64_t features = index.dense ? index.batches * table_.feature_dim() : index.sparse.batches.back();
-    const int64_t work = (cells * 2 + features * 4) / index.batches * width;
+    return useful_threads((cells * 2 + features * 4) / index.batches);
+}
+
+int Trainer::useful_threads(int64_t vector_operations) {
+    constexpr int64_t kLeastWork = 200000;  // multiply-adds of a batch for each thread, about 50 us
+    const int64_t work = vector_operations * table_.view().vectors * kLanes;
     const int64_t wanted = std::min<int64_t>(team_.size(), std::max<int64_t>(1, work / kLeastWork));
     if (wanted > 1) team_.start();
     return static_cast<int>(std::min<int64_t>(team_.size(), wanted));
@@ -280,26 +242,6 @@ void Trainer::forward(const Batch& batch, int member, int members) {
                      batch.results);
 }
 
-// The share of one of several members in a batch's features: contiguous, of equal work.
-template <class Row>
-static std::pair<int64_t, int64_t> share(const FeatureView<Row>& batch, int member, int members) {
-    constexpr int64_t kUpdateCost = 4;  // of a feature, in entries
-    const auto cost = [&](int64_t f) { return batch.starts[f] + kUpdateCost * f; };
-    const auto border = [&](int64_t number) {
-        const int64_t target = cost(batch.count) * number / members;
-        int64_t low = 0, high = batch.count;
-        while (low < high) {
-            const int64_t middle = (low + high) / 2;
-            if (cost(middle) < target)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        return low;
-    };
-    return {member == 0 ? 0 : border(member), member + 1 == members ? batch.count : border(member + 1)};
-}
-
 // The member's share of the batch's features.
 uint32_t Trainer::update(const Batch& batch, int member, int members) {
     const BatchIndex& index = batch.block.index;
@@ -319,12 +261,20 @@ uint32_t Trainer::update(const Batch& batch, int member, int members) {
 
 // The bias and the metrics: sums over all rows, by one thread in row order. Returns what is not finite.
 uint32_t Trainer::finish_batch(const Batch& batch, BatchSums& sums) {
+    RowSums total = sum_rows(batch);
+    const int64_t padding = options_.batch_size - batch.targets.real;
+    if (padding > 0) total.add(options_.loss, batch.results, batch.targets.real, 0, padding);
+    return finish_step(total, sums);
+}
+
+RowSums Trainer::sum_rows(const Batch& batch) const {
     RowSums total;
-    const RowTargets& targets = batch.targets;
-    for (int64_t row = 0; row < targets.real; ++row)
-        total.add(options_.loss, batch.results, row, targets.labels[row], 1);
-    const int64_t padding = options_.batch_size - targets.real;
-    if (padding > 0) total.add(options_.loss, batch.results, targets.real, 0, padding);
+    for (int64_t row = 0; row < batch.targets.real; ++row)
+        total.add(options_.loss, batch.results, row, batch.targets.labels[row], 1);
+    return total;
+}
+
+uint32_t Trainer::finish_step(const RowSums& total, BatchSums& sums) {
     sums = total.of_batch(options_.loss);
     uint32_t bad = kFiniteAll;
     if (bias_step_.enabled)

@@ -94,6 +94,16 @@ struct TrainingRows {
     int64_t count;
 };
 
+struct RowSums;
+
+// The same sums before they are rounded, and the bias's gradient, which several hosts add up.
+struct HostSums {
+    static constexpr int kFields = 7;
+    // gradient; cross entropy or squared error; 0 or absolute error; correct, true positives, false positives, false
+    // negatives, which are 0 of the squared loss
+    double fields[kFields];
+};
+
 class Trainer {
 public:
     Trainer(int64_t feature_dim, int64_t num_factors, const TrainerOptions& options, const Kernels& kernels);
@@ -124,17 +134,32 @@ public:
     };
     Outcome train(const TrainingRows& block, int64_t first, int64_t last, BatchSums* sums);
 
+    // The same in two halves, for several hosts that add up what the first gives them.
+    //
+    // Writes the gradients of a batch's features to the rows that `places` names, in the batch's order of them; the
+    // batch's real rows are summed.
+    HostSums gradients(const TrainingRows& block, int64_t number, const int32_t* places, float* rows);
+    // The sums of `count` empty rows of label 0.
+    HostSums padding_sums(int64_t count);
+    // One step for `count` different features. Returns what is not finite.
+    uint32_t apply(const int32_t* features, int64_t count, const float* gradients, const HostSums& totals,
+                   BatchSums& sums);
+
 private:
     struct Batch;
     Batch batch_of(const TrainingRows& block, int64_t number);
     void forward(const Batch& batch, int member, int members);
     uint32_t update(const Batch& batch, int member, int members);
+    void write_gradients(const Batch& batch, const GradientRows& out, int member, int members);
     uint32_t finish_batch(const Batch& batch, BatchSums& sums);
+    RowSums sum_rows(const Batch& batch) const;
+    uint32_t finish_step(const RowSums& total, BatchSums& sums);
     void advance();
     void begin_step();
     AdamStep adam_step(const GroupRates& rates) const;
     void reserve_rows(int64_t rows);
     int useful_threads(const TrainingRows& block);
+    int useful_threads(int64_t vector_operations);
 
     const TrainerOptions options_;
     const Kernels& kernels_;

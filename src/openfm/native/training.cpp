@@ -16,25 +16,12 @@
 #include "python_buffers.hpp"
 #include "scorer.hpp"
 #include "trainer.hpp"
+#include "training_arrays.hpp"
 
 namespace nb = nanobind;
 
 namespace openfm {
 namespace {
-
-template <class T>
-using Vector = nb::ndarray<const T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Matrix = nb::ndarray<const T, nb::shape<-1, -1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Result = nb::ndarray<nb::numpy, T>;
-
-template <class T>
-Result<T> to_numpy(Array<T>&& array, std::initializer_list<size_t> shape) {
-    auto* owned = new Array<T>(std::move(array));
-    nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<Array<T>*>(p); });
-    return Result<T>(owned->get(), shape, owner);
-}
 
 const Kernels& kernels_named(const std::string& instruction_set) {
     if (instruction_set.empty()) return best_kernels();
@@ -101,31 +88,6 @@ private:
     Vector<float> linear_;
     Matrix<float> factors_;
     std::unique_ptr<Scorer> scorer_;
-};
-
-// Labelled rows cut into mini-batches. Keeps the arrays that training reads, which must not change.
-struct BatchBlock {
-    struct Rows {
-        Vector<int64_t> indptr;
-        Vector<int32_t> indices;
-        Vector<float> values;
-    };
-    std::optional<Rows> rows;  // where the batches are not dense
-    Vector<float> labels;
-    std::optional<Vector<float>> weights;
-    RowsView view;
-    BatchIndex index;
-    int64_t feature_dim;
-    int64_t batch_size;
-
-    int64_t count() const { return static_cast<int64_t>(labels.shape(0)); }
-    int64_t bytes() const {
-        const int64_t of_rows = rows ? view.nnz * 8 + (count() + 1) * 8 : 0;
-        return index.bytes() + of_rows + count() * (weights ? 8 : 4);
-    }
-    TrainingRows training_rows() const {
-        return {view, index, labels.data(), weights ? weights->data() : nullptr, count()};
-    }
 };
 
 BatchIndexer* new_indexer(int64_t feature_dim, int64_t batch_size, bool all_features, std::optional<bool> dense) {
@@ -278,7 +240,8 @@ void register_training(nb::module_& m) {
         .def("score", &BoundScorer::score, nb::arg("indptr"), nb::arg("indices"), nb::arg("values"), nb::arg("sigmoid"),
              nb::arg("threads"));
 
-    nb::class_<BatchBlock>(m, "BatchBlock")
+    nb::class_<BatchBlock> block(m, "BatchBlock");
+    block
         .def_prop_ro("batches", [](const BatchBlock& block) { return block.index.batches; })
         .def_prop_ro("dense", [](const BatchBlock& block) { return block.index.dense.has_value(); })
         .def_prop_ro("nbytes", &BatchBlock::bytes)
@@ -290,7 +253,8 @@ void register_training(nb::module_& m) {
         .def("index", &index_batches, nb::arg("indptr"), nb::arg("indices"), nb::arg("values"), nb::arg("labels"),
              nb::arg("weights") = nb::none());
 
-    nb::class_<Trainer>(m, "Trainer")
+    nb::class_<Trainer> trainer(m, "Trainer");
+    trainer
         .def(nb::new_(&new_trainer), nb::arg("feature_dim"), nb::arg("num_factors"), nb::arg("logistic"),
              nb::arg("batch_size"), nb::arg("bias"), nb::arg("linear"), nb::arg("factors"), nb::arg("rescale"),
              nb::arg("epsilon"), nb::arg("clip"), nb::arg("threads"), nb::arg("instruction_set") = "")
@@ -323,6 +287,8 @@ void register_training(nb::module_& m) {
                     outcome.bad);
             },
             nb::arg("block"), nb::arg("first"), nb::arg("last"));
+
+    register_host_steps(block, trainer);
 
     m.def("instruction_sets", &instruction_sets);
 }

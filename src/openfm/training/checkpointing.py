@@ -67,11 +67,19 @@ class _Meta(BaseModel):
 class SavedJob:
     """A checkpoint, understood.
 
+    Attributes:
+        checkpoint: as it was read.
+        hyperparameters: of the job that wrote it.
+        state: of that job.
+        trainer: its parameters and the optimiser's state.
+        best: the best epoch's parameters, if early stopping has one.
+
     Raises:
         ValueError: the checkpoint does not hold a job's state.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
         meta = _Meta.model_validate(checkpoint.meta)
         arrays = checkpoint.arrays
         self.hyperparameters = meta.hyperparameters

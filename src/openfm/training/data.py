@@ -17,9 +17,11 @@ from openfm.data.reader import ChannelReader
 from openfm.data.records import RecordBlock
 from openfm.errors import DataError, HyperparameterError
 from openfm.fm.model import PredictorType
+from openfm.fm.rows import SparseRows
 from openfm.fm.settings import TrainingSettings
 from openfm.fm.trainer import BatchBlock, Trainer
 from openfm.training.batch_cache import BatchCache, Remainder
+from openfm.training.part import WHOLE, Part
 
 __all__ = ["LabelOrder", "TrainingData", "checked_labels"]
 
@@ -74,6 +76,8 @@ class TrainingData:
         on_dense: called once, when the first dense record is met, before it is trained on.
         cache_bytes: how much memory may be used to keep data from one epoch to the next.
         threads: how many threads may work.
+        part: which mini-batches are this host's; the others are read, but neither indexed nor kept.
+        may_be_empty: whether there may be no records.
     """
 
     def __init__(
@@ -86,8 +90,12 @@ class TrainingData:
         on_dense: Callable[[], None],
         cache_bytes: int,
         threads: int,
+        part: Part = WHOLE,
+        may_be_empty: bool = False,
     ) -> None:
         self._reader = reader
+        self.part = part
+        self._may_be_empty = may_be_empty
         self._channel = reader.channel.name
         self._settings = settings
         self._trainer = trainer
@@ -133,7 +141,8 @@ class TrainingData:
         self._all_rows = None
 
     def _in_order(self, rest: Remainder, abandoned: Abandoned) -> Generator[_Step, None, None]:
-        cutter = BatchCutter(self._settings.mini_batch_size, rest.held)
+        # Rounds, in which each host has a batch.
+        cutter = BatchCutter(self._settings.mini_batch_size * self.part.of, rest.held)
         met_dense = False
         with closing(self._read(rest, abandoned)) as blocks:
             for block, labels in blocks:
@@ -141,19 +150,31 @@ class TrainingData:
                 if (piece := cutter.add(block.rows, labels)) is not None:
                     assert block.end is not None  # ChannelReader tells it
                     following = Remainder(block.end, self.records, cutter.held)
-                    yield _Step(self._trainer.batches(*piece), met_dense, following)
-        if (piece := cutter.last()) is not None:
-            yield _Step(self._trainer.batches(*piece), met_dense, None)
+                    yield _Step(self._trainer.batches(*self._own(piece)), met_dense, following)
+        if (piece := cutter.last()) is not None and len((own := self._own(piece))[1]):
+            yield _Step(self._trainer.batches(*own), met_dense, None)
+
+    def _own(self, rounds: LabelledRows) -> LabelledRows:
+        """This host's part of rounds of mini-batches."""
+        if self.part.of == 1:
+            return rounds
+        rows, labels = rounds
+        own = self.part.rows(0, len(labels), self._settings.mini_batch_size)
+        return rows.take(own), labels[own]
 
     def _shuffled(self, epoch: int, abandoned: Abandoned) -> Generator[_Step, None, None]:
         met_dense = False
         if self._all_rows is None or not self._reader.repeats:
             self._all_rows, met_dense = self._read_all(abandoned)
         rows, labels = self._all_rows
+        if not len(labels):
+            return
         # RandomState's streams are frozen: the order is the same with every version of NumPy.
         seeds = np.random.SeedSequence([self._settings.seed, epoch])
         order = np.random.RandomState(np.random.MT19937(seeds)).permutation(len(labels))
         size = self._settings.mini_batch_size
+        if self.part.of > 1:
+            order = order[self.part.rows(0, len(order), size)]
         piece = max(1, int(_SHUFFLED_PIECE * len(rows) / (rows.nnz + len(rows)) / size)) * size
         for begin in range(0, len(order), piece):
             taken = order[begin : begin + piece]
@@ -176,7 +197,7 @@ class TrainingData:
                         "memory or a larger OPENFM_CACHE_BYTES, or shuffle the records in their files and leave "
                         "shuffle out."
                     )
-        return joined(parts), met_dense
+        return joined(parts or [(SparseRows.none(self._settings.feature_dim), np.empty(0, np.float32))]), met_dense
 
     def _read(
         self, rest: Remainder, abandoned: Abandoned
@@ -194,7 +215,7 @@ class TrainingData:
         self._check_count()
 
     def _check_count(self) -> None:
-        if not self.records:
+        if not self.records and not self._may_be_empty:
             raise DataError(f"Channel '{self._channel}' holds no records. Provide at least one labelled record.")
         if not self._reader.repeats:
             return

@@ -5,22 +5,22 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
-import numpy as np
-import numpy.typing as npt
-
 from openfm.contract.hyperparameters import DenseNetwork, Hyperparameters
 from openfm.contract.job_log import JobLog
 from openfm.data.reader import ChannelReader, ReadingStoppedError
 from openfm.errors import DataError
 from openfm.fm.metrics import RunningMetrics, running_metrics
 from openfm.fm.model import FactorizationMachine
-from openfm.fm.trainer import BatchBlock, Trainer
+from openfm.fm.trainer import Trainer
 from openfm.training.checkpointing import Checkpointing, JobState, SavedJob
 from openfm.training.data import TrainingData
 from openfm.training.early_stopping import EarlyStopping
 from openfm.training.epoch_log import EpochLog
+from openfm.training.hosts.fleet import Fleet
+from openfm.training.part import WHOLE
 from openfm.training.progress import LossHistory, still_improving
 from openfm.training.scoring import score_channel
+from openfm.training.steps import OwnSteps, Steps, StepSums
 from openfm.training.stop import StopRequest
 
 __all__ = ["EpochLoop"]
@@ -38,8 +38,6 @@ _DENSE_WARNINGS = {
     ),
 }
 
-_PIECE_SECONDS = 0.2  # how long a stop request or a checkpoint that is due may wait for the kernels
-
 
 class EpochLoop:
     """Trains the epochs of one job.
@@ -55,6 +53,7 @@ class EpochLoop:
         saved: the state to go on from; ``trainer`` has its parameters.
         cache_bytes: how much memory may be used to keep data from one epoch to the next.
         threads: how many threads read and score.
+        fleet: the hosts that train together; None: this one does alone.
     """
 
     def __init__(
@@ -70,9 +69,11 @@ class EpochLoop:
         saved: SavedJob | None,
         cache_bytes: int,
         threads: int,
+        fleet: Fleet | None = None,
     ) -> None:
         self._settings = hyperparameters.network_settings()
         self._trainer = trainer
+        self._fleet = fleet
         self._validation = validation
         self._stop = stop
         self._checkpointing = checkpointing
@@ -85,6 +86,13 @@ class EpochLoop:
             on_dense=lambda: log.warning(_DENSE_WARNINGS[hyperparameters.dense_network]),
             cache_bytes=cache_bytes,
             threads=threads,
+            part=WHOLE if fleet is None else fleet.part(train.channel.name),
+            may_be_empty=fleet is not None,
+        )
+        self._steps: Steps = (
+            OwnSteps(self._data, trainer, self._settings.mini_batch_size, stop)
+            if fleet is None
+            else fleet.steps(self._data, trainer, self._settings)
         )
         self._job_log = log
         self._log = EpochLog(log, self._settings, hyperparameters.batch_metrics_publish_interval)
@@ -95,7 +103,6 @@ class EpochLoop:
         )
         self._state = JobState()
         self._metrics = running_metrics(self._settings.predictor_type)
-        self._pace = _Pace()
         self._is_finished = False
         if saved is not None:
             self._resume(saved)
@@ -167,18 +174,13 @@ class EpochLoop:
         if not resumed_at:
             state.history = LossHistory()
             self._metrics = running_metrics(self._settings.predictor_type)
-        with closing(self._data.epoch(state.epoch)) as blocks:
-            batches = 0
-            for block in blocks:
-                self._train_block(block, batches)
-                if self._stop.requested:
-                    return
-                batches += block.batches
-        if batches < state.batch:
-            raise DataError(
-                f"The checkpoint is {state.batch} mini-batches into an epoch, but the training channel now holds only "
-                f"{batches}. Give the job the data that it began with, or an empty checkpoint folder."
-            )
+        with closing(self._steps.epoch(state.epoch, state.batch)) as steps:
+            for trained in steps:
+                self._add(trained)
+                if self._checkpointing is not None and self._checkpointing.is_due:
+                    self.save_checkpoint()
+        if self._stop.requested:
+            return
         self._warn_of_order()
         validation = self._score_validation()
         self._log.epoch_metrics(state.epoch, self._metrics)
@@ -186,41 +188,29 @@ class EpochLoop:
             self._log.epoch_metrics(state.epoch, validation, channel="validation")
             self._watch(validation)
         state.epoch_losses = [*state.epoch_losses[-1:], self._metrics.loss]
-        state.epoch += 1
-        state.batch = 0
         # The last batch, if it was trained before the stop, may have been a short one.
-        trained = max(0, self._data.records - resumed_at * self._settings.mini_batch_size)
+        trained_here = max(0, self._steps.records - resumed_at * self._steps.step_size)
+        batches, state.batch = state.batch, 0
+        state.epoch += 1
         self._log.epoch_end(
-            state, self._metrics, batches=batches, records=self._data.records, trained=trained, begin=begin,
+            state, self._metrics, batches=batches, records=self._steps.records, trained=trained_here, begin=begin,
             is_last=self._is_done,
         )  # fmt: skip
         self.save_checkpoint()
 
-    def _train_block(self, block: BatchBlock, first: int) -> None:
-        """Train the batches of a block that are not done yet; ``first`` is the number of its first in the epoch."""
+    def _add(self, trained: StepSums) -> None:
         state = self._state
-        while state.batch < first + block.batches and not self._stop.requested:
-            begin = state.batch - first
-            end = min(block.batches, begin + self._pace.batches)
-            started = time.monotonic()
-            sums = self._trainer.train(block, begin, end, epoch=state.epoch, first_batch=state.batch)
-            self._pace.measured(end - begin, time.monotonic() - started)
-            self._add_batches(sums)
-            if self._checkpointing is not None and self._checkpointing.is_due:
-                self.save_checkpoint()
-
-    def _add_batches(self, sums: npt.NDArray[np.float64]) -> None:
-        size, state = self._settings.mini_batch_size, self._state
-        for batch_sums in sums:
-            self._metrics.add_sums(batch_sums, size)
+        for sums in trained.sums:
+            self._metrics.add_sums(sums, trained.records)
             self._log.batch_metrics(state.epoch, state.batch, self._metrics)
             state.batch += 1
-        state.history.add(self._metrics.batch_losses(sums, size))
+        state.history.add(self._metrics.batch_losses(trained.sums, trained.records))
 
     def _score_validation(self) -> RunningMetrics | None:
         if self._early_stopping is None or self._validation is None:
             return None
-        metrics, records = score_channel(self._trainer.machine(), self._validation, threads=self._threads)
+        score = score_channel if self._fleet is None else self._fleet.score
+        metrics, records = score(self._trainer.machine(), self._validation, threads=self._threads)
         if not records:
             raise DataError(f"Channel '{self._validation.channel.name}' holds no records. Provide at least one.")
         return metrics
@@ -244,15 +234,3 @@ class EpochLoop:
                 "The training records are sorted by label, and mini-batches take them in this order, so that each "
                 "holds one kind of label only. Shuffle the records, or set shuffle to 'true'."
             )
-
-
-class _Pace:
-    """How many mini-batches to train at a time, so that it takes a fraction of a second."""
-
-    def __init__(self) -> None:
-        self.batches = 1
-
-    def measured(self, batches: int, seconds: float) -> None:
-        """So many batches took so long."""
-        fitting = int(batches * _PIECE_SECONDS / max(seconds, 1e-6))
-        self.batches = max(1, min(fitting, self.batches * 8))

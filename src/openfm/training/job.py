@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +22,13 @@ from openfm.contract.memory import map_arrays
 from openfm.contract.paths import ContractPaths
 from openfm.data.channel import Channel, find_channel
 from openfm.data.reader import ChannelReader, ReadingStoppedError
-from openfm.errors import ChannelError, PlatformError
+from openfm.errors import ChannelError, CustomerError, PlatformError
 from openfm.fm.auc import AreaUnderCurve
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.trainer import Trainer, initial_machine
 from openfm.training.checkpointing import Checkpointing, SavedJob
 from openfm.training.epochs import EpochLoop
+from openfm.training.hosts.fleet import Connect, Fleet
 from openfm.training.memory import JobMemory
 from openfm.training.scoring import score_channel
 from openfm.training.stop import StopRequest
@@ -76,28 +77,31 @@ def main(environ: Mapping[str, str]) -> int:
     return 0
 
 
-def run(paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest) -> None:
+def run(paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest, *, connect: Connect | None = None) -> None:
     """Train the job of a contract tree and write its model.
 
     Args:
         paths: the tree.
         environ: for openfm's own variables.
         stop: asked between mini-batches whether to stop early, with the model as it is then.
+        connect: called where the job has several hosts.
 
     Raises:
         OpenFMError: the job cannot be done; nothing half-written is left.
         OSError: the machine refuses to read or write.
     """
-    _Job(paths, environ, stop).run()
+    _Job(paths, environ, stop, connect).run()
 
 
 class _Job:
     """A job whose contract is read and found to be sound."""
 
-    def __init__(self, paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest) -> None:
+    def __init__(
+        self, paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest, connect: Connect | None
+    ) -> None:
         self._begin = time.time()
         self._paths = paths
-        self._stop = stop
+        self._own_stop = stop
         self._environment = Environment.read(environ)
         paths.require_job()
         resources = ResourceConfig.read(paths.resource_config)
@@ -105,16 +109,44 @@ class _Job:
             read_hyperparameters(paths.hyperparameters), strict=self._environment.strict
         )
         self._inputs = inputs = InputDataConfig.read(paths.input_data_config)
-        self._log = JobLog(resources.current_host, level=self._hyperparameters.log_level)
+        self._log = JobLog(resources.current_host, level=self._hyperparameters.log_level, metrics=resources.rank == 0)
         self._log.configuration(self._hyperparameters, paths.hyperparameters)
         for remark in self._hyperparameters.remarks() + inputs.remarks():
             self._log.info(remark)
-        self._channels = _Channels.find(paths, inputs.pipe_channels, self._hyperparameters)
+        self._fleet = self._join(resources, connect)
+        self._stop = stop if self._fleet is None else self._fleet.agreed
+        self._channels = _Channels.find(paths, self._hyperparameters, self._find_channel)
         _make_writable(paths.model)
         paths.failure.unlink(missing_ok=True)  # of an earlier run in the same tree
 
+    def _join(self, resources: ResourceConfig, connect: Connect | None) -> Fleet | None:
+        """The hosts of the job, connected; None: this is the only one."""
+        if len(resources.hosts) == 1:
+            return None
+        if connect is None:
+            raise CustomerError(
+                f"The job asks for {len(resources.hosts)} instances ({', '.join(resources.hosts)}), but openfm trains "
+                "on one instance only in this version. Set the instance count to 1."
+            )
+        collective = connect(
+            resources, self._environment, stopping=lambda: self._own_stop.requested, log=self._log.info
+        )
+        fleet = Fleet(collective, resources.hosts, self._inputs, self._own_stop)
+        fleet.check_same(self._hyperparameters.model_dump_json(by_alias=True))
+        return fleet
+
+    def _find_channel(self, names: Sequence[str]) -> Channel | None:
+        if self._fleet is not None:
+            return self._fleet.find_channel(self._paths.data, names)
+        return find_channel(self._paths.data, names, pipes=self._inputs.pipe_channels)
+
     def run(self) -> None:
         """Train, save, and score what is to be scored."""
+        self._run()
+        if self._fleet is not None:
+            self._fleet.finish()
+
+    def _run(self) -> None:
         watched = self._channels.validation if self._hyperparameters.early_stopping_patience is not None else None
         validation = None if watched is None else self._reader(watched)
         loop = self._start(validation)
@@ -140,14 +172,19 @@ class _Job:
 
     def _start(self, validation: ChannelReader | None) -> EpochLoop | None:
         """All that training needs; None if a stop was requested before, and the model of no training is saved."""
-        checkpointing = self._checkpointing()
+        fleet = self._fleet
+        checkpointing = self._checkpointing() if fleet is None or fleet.is_first else None
         saved = None if checkpointing is None else checkpointing.find()
         settings, threads = self._hyperparameters.network_settings(), self._environment.num_threads
+        if fleet is not None:
+            saved, settings = fleet.share_saved(saved), fleet.settings(settings)
         # Early stopping keeps the best epoch's parameters, and scores with a copy of the present ones.
         copies = 0 if self._hyperparameters.early_stopping_patience is None else 2
-        memory = JobMemory.plan(settings, self._environment.cache_bytes, model_copies=copies)
+        memory = JobMemory.plan(settings, self._environment.cache_bytes, model_copies=copies, is_alone=fleet is None)
         self._log.info(str(memory))
         initial = self._given_machine(saved)
+        if fleet is not None:
+            fleet.agree_to_stop()
         if self._stop.requested and saved is None:
             # What the trainer needs of memory and time beside the model is not spent.
             self._save(initial or initial_machine(settings, threads=threads))
@@ -163,6 +200,7 @@ class _Job:
             saved=saved,
             cache_bytes=memory.cache,
             threads=threads,
+            fleet=fleet,
         )
 
     def _reader(self, channel: Channel) -> ChannelReader:
@@ -172,7 +210,7 @@ class _Job:
             feature_dim=self._hyperparameters.feature_dim,
             format=content_type.format,
             index_base=content_type.index_base,
-            stopping=lambda: self._stop.requested,
+            stopping=lambda: self._own_stop.requested,
             pipe_timeout=self._environment.pipe_timeout,
             threads=self._environment.num_threads,
         )
@@ -194,13 +232,18 @@ class _Job:
         path = self._paths.data / MODEL.names[0]
         if saved is not None:
             return FactorizationMachine(*saved.trainer.parameters, settings.predictor_type)
-        if not path.exists():
-            return None
-        machine = machine_to_start_from(path, settings, threads=self._environment.num_threads)
-        self._log.info(f"Training starts from the parameters of the model in {path}.")
+        machine = None
+        if path.exists():
+            machine = machine_to_start_from(path, settings, threads=self._environment.num_threads)
+        if self._fleet is not None:
+            machine = self._fleet.share_machine(machine, settings)
+        if machine is not None:
+            self._log.info(f"Training starts from the parameters of the model in {path}.")
         return machine
 
     def _save(self, machine: FactorizationMachine) -> None:
+        if self._fleet is not None and not self._fleet.is_first:
+            return
         begin = time.time()
         path = self._paths.model / MODEL_NAME
         save_model(Model(machine, self._hyperparameters.final_configuration()), path)
@@ -219,7 +262,8 @@ class _Job:
         name = reader.channel.name
         auc = AreaUnderCurve() if machine.predictor_type is PredictorType.BINARY_CLASSIFIER else None
         try:
-            metrics, records = score_channel(machine, reader, threads=self._environment.num_threads, auc=auc)
+            score = score_channel if self._fleet is None else self._fleet.score
+            metrics, records = score(machine, reader, threads=self._environment.num_threads, auc=auc)
         except ReadingStoppedError:
             self._log.info(f"Stopped on request while channel '{name}' was scored: its metrics are left out.")
             return
@@ -250,21 +294,26 @@ class _Channels:
     scored: Channel | None
 
     @classmethod
-    def find(cls, paths: ContractPaths, pipes: Collection[str], hyperparameters: Hyperparameters) -> _Channels:
-        train = find_channel(paths.data, TRAIN.names, pipes=pipes)
+    def find(
+        cls,
+        paths: ContractPaths,
+        hyperparameters: Hyperparameters,
+        find_channel: Callable[[Sequence[str]], Channel | None],
+    ) -> _Channels:
+        train = find_channel(TRAIN.names)
         if train is None:
             raise ChannelError(
                 f"The channel 'train' is missing: there is neither "
                 f"{' nor '.join(str(paths.data / name) for name in TRAIN.names)}. Mount a folder or a file with the "
                 "training records there."
             )
-        validation = find_channel(paths.data, VALIDATION.names, pipes=pipes)
+        validation = find_channel(VALIDATION.names)
         if validation is None and hyperparameters.early_stopping_patience is not None:
             raise ChannelError(
                 "early_stopping_patience is given, but there is no channel 'validation' to watch. Provide "
                 f"{paths.data / VALIDATION.names[0]}, or leave early_stopping_patience out."
             )
-        return cls(train, validation, find_channel(paths.data, TEST.names, pipes=pipes) or validation)
+        return cls(train, validation, find_channel(TEST.names) or validation)
 
 
 def _make_writable(folder: Path) -> None:

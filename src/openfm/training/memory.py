@@ -14,6 +14,8 @@ __all__ = ["BASE_BYTES", "JobMemory"]
 BASE_BYTES = 64 * 2**20
 """What a job takes beside its model and the data it keeps: the interpreter, libraries, and blocks on their way."""
 
+_TOGETHER_BYTES = 5  # for each feature: whether it is in a step, and where
+
 _CACHE_SHARE = 0.75  # of the memory that is left, by default; the rest is for the files' pages and for others
 
 
@@ -30,7 +32,9 @@ class JobMemory:
     cache: int
 
     @classmethod
-    def plan(cls, settings: TrainingSettings, cache_bytes: int | None, *, model_copies: int = 0) -> JobMemory:
+    def plan(
+        cls, settings: TrainingSettings, cache_bytes: int | None, *, model_copies: int = 0, is_alone: bool = True
+    ) -> JobMemory:
         """Divide the memory that the job may have.
 
         Args:
@@ -38,11 +42,14 @@ class JobMemory:
             cache_bytes: what the data kept may take, where it is given; by default three quarters of what the model
                 leaves of the memory that this process may still have.
             model_copies: how many copies of the parameters there may be beside, for which memory is then left.
+            is_alone: whether the host does not train with others, for which it needs 5 bytes more for each feature.
 
         Raises:
             HyperparameterError: the model does not fit.
         """
         model = trainer_bytes(settings.feature_dim, settings.num_factors)
+        if not is_alone:
+            model += _TOGETHER_BYTES * settings.feature_dim
         limit = memory.memory_limit()
         if model + BASE_BYTES > limit:
             raise HyperparameterError(

@@ -12,12 +12,20 @@ from openfm.fm.auc import AreaUnderCurve
 from openfm.fm.metrics import RunningMetrics, running_metrics
 from openfm.fm.model import FactorizationMachine
 from openfm.training.data import checked_labels
+from openfm.training.part import WHOLE, Part
 
 __all__ = ["score_channel"]
 
+_PIECE = 4096  # records that one of several hosts scores before it is the next one's turn
+
 
 def score_channel(
-    machine: FactorizationMachine, reader: ChannelReader, *, threads: int, auc: AreaUnderCurve | None = None
+    machine: FactorizationMachine,
+    reader: ChannelReader,
+    *,
+    threads: int,
+    auc: AreaUnderCurve | None = None,
+    part: Part = WHOLE,
 ) -> tuple[RunningMetrics, int]:
     """Score one pass over a channel.
 
@@ -26,20 +34,25 @@ def score_channel(
         reader: of the channel.
         threads: how many score.
         auc: sees the scores too, if it is given.
+        part: which of its records to score.
 
     Returns:
-        the metrics, and the number of records. The metrics of no records have no values.
+        the metrics, and the number of records scored. The metrics of no records have no values.
 
     Raises:
         DataError: a record cannot be read or scored, or a metric is not finite.
         ReadingStoppedError: a stop was requested.
     """
     metrics = running_metrics(machine.predictor_type)
-    records = 0
+    read = records = 0
     with closing(run_ahead(lambda abandoned: reader.read_pass(abandoned=abandoned), threads=threads)) as blocks:
         for block in blocks:
-            labels = checked_labels(block, machine.predictor_type, reader.channel.name, records)
-            scores = machine.score(block.rows, threads=threads)
+            rows, labels = block.rows, checked_labels(block, machine.predictor_type, reader.channel.name, read)
+            read += len(labels)
+            if part.of > 1:
+                own = part.rows(read - len(labels), len(labels), _PIECE)
+                rows, labels = rows.take(own), labels[own]
+            scores = machine.score(rows, threads=threads)
             metrics.add_scores(scores, labels)
             if auc is not None:
                 auc.add(scores, labels)

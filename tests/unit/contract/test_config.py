@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from openfm.contract.config import InputDataConfig, ResourceConfig, read_hyperparameters
-from openfm.errors import ChannelError, CustomerError
+from openfm.errors import ChannelError
 
 
 @pytest.fixture
@@ -219,11 +219,17 @@ def test_one_host(path: Path, content: dict[str, object], current: str, hosts: o
     assert (config.current_host, config.hosts) == (current, hosts)
 
 
-def test_more_than_one_host_is_refused(path: Path) -> None:
-    with pytest.raises(CustomerError) as caught:
-        resources(path, current_host="algo-2", hosts=["algo-2", "algo-10", "algo-1", "algo-2"])
-    assert "3 instances (algo-1, algo-10, algo-2)" in caught.value.message
-    assert "one instance only in this version" in caught.value.message
+@pytest.mark.parametrize(("host", "rank"), [("algo-1", 0), ("algo-10", 1), ("algo-2", 2)])
+def test_the_rank_is_the_index_in_the_sorted_hosts(path: Path, host: str, rank: int) -> None:
+    config = resources(path, current_host=host, hosts=["algo-2", "algo-10", "algo-1", "algo-2"])
+    assert config.hosts == ("algo-1", "algo-10", "algo-2")
+    assert config.rank == rank
+
+
+@pytest.mark.parametrize("current", [None, "algo-3"])
+def test_a_host_that_is_none_of_several_is_refused(path: Path, current: str | None) -> None:
+    with pytest.raises(ChannelError, match=r"which is none of its hosts algo-2, algo-4\. Correct the file\."):
+        resources(path, current_host=current, hosts=["algo-4", "algo-2"])
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,13 @@ class Collective(Protocol):
     bit on every host, and the same in every run with the same arrays.
 
     Every method raises a PlatformError that names this host and its neighbours where another host is gone or silent.
-    Nothing more can be done together then.
+    Nothing more can be done together then. A host that lives may take as long as it likes.
+
+    Attributes:
+        step: the number of the mini-batch that is being trained, for that error.
     """
+
+    step: int
 
     @property
     def rank(self) -> int:
@@ -40,6 +45,9 @@ class Collective(Protocol):
 
     def bitwise_or(self, array: npt.NDArray[np.uint8]) -> None:
         """Keep the bits that any host has set: uint8."""
+
+    def finish(self) -> None:
+        """Wait until all hosts have come here, after which any may leave."""
 
 
 def gathered(collective: Collective, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
