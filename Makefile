@@ -52,10 +52,11 @@ lint: $(VENV)/tools.stamp ## ruff and mypy
 	$(BIN)/mypy
 
 reference: export PYTHONPATH := tests
-reference: $(VENV)/tools.stamp ## write those pages of docs/ that come out of the code: hyperparameters, environment, api
+reference: $(VENV)/tools.stamp ## write those pages of docs/ that come out of the code: hyperparameters, environment, api, command line
 	$(BIN)/python -m support.hyperparameter_page
 	$(BIN)/python -m support.environment_page
 	$(BIN)/python -m support.api_page
+	$(BIN)/python -m support.command_line_page
 
 notebooks: export PYTHONPATH := tests
 notebooks: $(VENV)/tools.stamp ## execute the notebooks of examples/, and keep what they show

@@ -382,7 +382,7 @@ def test_a_busy_port_gets_one_sentence(server: Server, tmp_path: Path) -> None:
     assert result.stderr.count("\n") == 1
     assert (
         f"ClientError: Port {server.port} on 127.0.0.1 is in use; stop the program that listens "
-        "there, or set SAGEMAKER_BIND_TO_PORT to a free port."
+        "there, or set SAGEMAKER_BIND_TO_PORT (openfm serve --port) to a free port."
     ) in result.stderr
 
 

@@ -40,12 +40,13 @@ def warnings_of(log):
     return [line for line in log.splitlines() if " WARNING " in line]
 
 
-def test_a_job_writes_its_model_and_nothing_else(tmp_path, data):
+def test_a_job_writes_its_model_its_metrics_and_nothing_else(tmp_path, data):
     base = make_job(tmp_path, HYPERPARAMETERS, data, data, dense=False)
     done = run_job(base)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in base.rglob("*") if path.is_file()) == [
         "hyperparameters.json",
+        "metrics.jsonl",
         "model_algo-1",
         "part-0.pbr",
         "part-0.pbr",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support import api_page, environment_page, hyperparameter_page
+from support import api_page, command_line_page, environment_page, hyperparameter_page
 from support.docstrings import markdown
 from support.documents import DOCUMENTS, REPOSITORY
 from support.links import anchors_of, links_of
@@ -29,6 +29,11 @@ def test_hyperparameters_are_the_declared_ones() -> None:
 def test_environment_variables_are_the_declared_ones() -> None:
     page = environment_page
     assert written(page.PAGE, page.BEGIN) == page.tables(), "run make reference"
+
+
+def test_the_command_line_is_the_declared_one() -> None:
+    page = command_line_page
+    assert written(page.PAGE, page.BEGIN) == page.reference(), "run make reference"
 
 
 def test_every_variable_that_the_code_names_is_declared() -> None:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import openfm.cli
-from openfm.cli import VERBS, main
+from openfm.cli import SECTIONS, VERBS, main
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -21,10 +21,17 @@ def test_every_verb_has_help_with_an_example(verb: str) -> None:
     assert f"openfm {verb}" in run.output.partition("Example")[2]
 
 
-def test_help_lists_every_verb() -> None:
-    commands = CliRunner().invoke(main, ["--help"]).output.partition("Commands:")[2]
+def test_help_lists_every_verb_in_its_section() -> None:
+    printed = CliRunner().invoke(main, ["--help"]).output
 
-    assert [line.split()[0] for line in commands.splitlines() if line[:3].strip()] == list(VERBS)
+    listed = printed.partition("Options:")[2].split("\n\n")[1:]
+    assert {section.partition(":")[0]: verbs_of(section) for section in listed} == {
+        title: tuple(verbs) for title, verbs in SECTIONS.items()
+    }
+
+
+def verbs_of(section: str) -> tuple[str, ...]:
+    return tuple(line.split()[0] for line in section.splitlines()[1:] if line[:3].strip())
 
 
 def test_every_verb_is_a_module() -> None:

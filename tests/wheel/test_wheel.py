@@ -111,7 +111,7 @@ def test_sdist_holds_no_stray_file(tmp_path: Path) -> None:
         "pyproject.toml", "CMakeLists.txt", "LICENSE", "README.md", "PKG-INFO",
     }  # fmt: skip
     assert {Path(name).suffix for name in names - {"LICENSE", "PKG-INFO"}} == {
-        ".py", ".pyi", ".cpp", ".hpp", ".typed", ".txt", ".md", ".toml",
+        ".py", ".pyi", ".cpp", ".hpp", ".typed", ".txt", ".md", ".toml", ".j2", ".css",
     }  # fmt: skip
 
 
@@ -125,6 +125,7 @@ def test_wheel_is_manylinux_and_holds_no_sources(installation: Installation) -> 
     assert any(name.startswith("openfm/native/_core.") and name.endswith(".so") for name in names)
     assert "openfm/py.typed" in names
     assert "openfm/native/_core.pyi" in names
+    assert "openfm/report/templates/report.html.j2" in names
     assert not [name for name in names if name.endswith((".cpp", ".hpp", ".proto", ".pyc"))]
     tops = {name.split("/")[0] for name in names}
     assert tops == {"openfm", f"openfm-{version('openfm')}.dist-info"}

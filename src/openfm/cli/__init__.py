@@ -6,22 +6,34 @@ from importlib import import_module
 
 import click
 
-__all__ = ["VERBS", "main"]
+__all__ = ["SECTIONS", "VERBS", "main"]
 
-VERBS = (
-    "train",
-    "serve",
-    "predict",
-    "explain",
-    "topk",
-    "thresholds",
-    "convert",
-    "export",
-    "inspect",
-    "metadata",
-    "compare",
-)
-"""In the order in which help lists them: each is the command of this name in the module of this name."""
+SECTIONS = {
+    "Train and serve": {
+        "train": "Train the job that SageMaker's folders describe.",
+        "serve": "Serve a model: GET /ping and POST /invocations.",
+    },
+    "Use a model": {
+        "predict": "Score the records of a file.",
+        "topk": "Find the best of many candidates: items for a user.",
+        "explain": "Tell where scores come from.",
+        "thresholds": "Count what each threshold makes of labelled records.",
+        "report": "Write a report on a model: one HTML page.",
+    },
+    "Look at data and models": {
+        "inspect": "Say what a data file or a model holds.",
+        "convert": "Turn a data file into another format.",
+        "export": "Write a model for other programs.",
+    },
+    "Amazon SageMaker": {
+        "metadata": "Print what SageMaker asks to know of the algorithm.",
+        "compare": "Train a job of Amazon's container again; compare metrics.",
+    },
+}
+"""The verbs as help lists them: each is the command of this name in the module of this name."""
+
+VERBS = tuple(verb for verbs in SECTIONS.values() for verb in verbs)
+"""All of them, in that order."""
 
 
 class _Verbs(click.Group):
@@ -37,8 +49,22 @@ class _Verbs(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections, for which no verb's module is needed."""
+        for title, verbs in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(verbs.items()), col_max=max(map(len, VERBS)))
+
 
 @click.group(cls=_Verbs)
 @click.version_option(package_name="openfm")
 def main() -> None:
-    """Amazon SageMaker's Factorization Machines, local and open."""
+    """Factorization Machines, trained and served as by Amazon SageMaker, on your own machine.
+
+    \b
+    A model of a job, and a server of it:
+      SAGEMAKER_BASE_DIR=examples/quickstart openfm train
+      openfm serve examples/quickstart/model
+
+    openfm VERB --help says more of each verb, with examples.
+    """

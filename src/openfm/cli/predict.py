@@ -39,8 +39,9 @@ def predict(model: Path, data: RecordsFile, out: str, accept: str) -> None:
 
     MODEL is a model.tar.gz, a model file or a folder with one of them, DATA a file of records in any format (see openfm
     convert); - is standard input. What is written is what openfm serve answers when it is sent the records. JSON Lines
-    and recordIO are written as DATA is read, in memory that does not grow with it. A model that was trained on raw
-    values takes csv, tsv and parquet with its columns; values that it does not know are counted on standard error.
+    and recordIO are written as DATA is read, in memory that does not grow with it; records in recordIO repeat the uid
+    and the metadata of those in DATA. A model that was trained on raw values takes csv, tsv and parquet with its
+    columns; values that it does not know are counted on standard error.
 
     \b
     Examples:
@@ -68,9 +69,9 @@ def _answers(data: RecordsFile, predictor: Predictor, form: AnswerForm) -> Itera
         yield answer_body(Request(data.rows(predictor.feature_dim, predictor.encoder)), predictor, form)
         return
     first = 0
-    for block in data.blocks(predictor.feature_dim, predictor.encoder):
+    for block in data.blocks(predictor.feature_dim, predictor.encoder, identities=True):
         try:
-            yield answer_body(Request(block.rows), predictor, form)
+            yield answer_body(Request(block.rows, block.identities), predictor, form)
         except RequestError as error:
             raise DataError(_renumbered(error.message, first)) from error
         first += len(block)

@@ -48,13 +48,16 @@ class RecordsFile:
     format: str | None
     options: ReadOptions
 
-    def blocks(self, feature_dim: int, encoder: ColumnEncoder | None) -> Iterator[RecordBlock]:
+    def blocks(
+        self, feature_dim: int, encoder: ColumnEncoder | None, *, identities: bool = False
+    ) -> Iterator[RecordBlock]:
         """The records, some megabytes at a time.
 
         Args:
             feature_dim: the model's.
             encoder: the model's, by which columns with names are encoded; None if it has none. What it does not know
                 is told on standard error at the end.
+            identities: whether uid and metadata of records are wanted too.
 
         Raises:
             DataError: the file does not hold records of this width, or not the encoder's columns.
@@ -65,7 +68,7 @@ class RecordsFile:
         if encoder is not None and format.read_columns is not None and self.options.header:
             target = self.options.target
             return _encoded(source, format, encoder, None if target is None else str(target))
-        return read_blocks(source, format, replace(self.options, feature_dim=feature_dim))
+        return read_blocks(source, format, replace(self.options, feature_dim=feature_dim, identities=identities))
 
     def rows(self, feature_dim: int, encoder: ColumnEncoder | None) -> SparseRows:
         """The features of all records; takes and raises what :meth:`blocks` does."""

@@ -77,6 +77,11 @@ class ContractPaths:
         return self.base / "output"
 
     @property
+    def metrics(self) -> Path:
+        """``metrics.jsonl``: how the training went; what lies in its folder, the platform copies to S3."""
+        return self.output / "data" / "metrics.jsonl"
+
+    @property
     def failure(self) -> Path:
         """The file that says why a job failed."""
         return self.output / "failure"
@@ -94,6 +99,6 @@ class ContractPaths:
             f"There is no training job at {self.base}: {self.hyperparameters} and "
             f"{self.data}/train are both missing. Mount a folder that holds "
             f"input/config/hyperparameters.json and input/data/train there (docker run -v "
-            f"/path/to/folder:/opt/ml ...), or name it in SAGEMAKER_BASE_DIR when you train "
-            f"outside a container."
+            f"/path/to/folder:/opt/ml ...); outside a container name the data (openfm train "
+            f"ratings.csv --target rating --out model.tar.gz), or such a folder in SAGEMAKER_BASE_DIR."
         )

@@ -48,6 +48,7 @@ class JobState(BaseModel):
         epoch_losses: mean training losses of the last two epochs that are done.
         history: losses within the last epoch, whole or begun.
         best: of early stopping.
+        metric_lines: of ``metrics.jsonl`` so far.
     """
 
     epoch: int = Field(default=0, ge=0)
@@ -56,6 +57,7 @@ class JobState(BaseModel):
     epoch_losses: list[float] = Field(default=[], max_length=2)
     history: LossHistory = LossHistory()
     best: BestEpoch | None = None
+    metric_lines: list[str] = []
 
 
 class _Meta(BaseModel):

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from openfm.contract.hyperparameters import DenseNetwork, Hyperparameters
 from openfm.contract.job_log import JobLog
+from openfm.contract.metrics_file import MetricsFile
 from openfm.data.reader import ChannelReader, ReadingStoppedError
 from openfm.errors import DataError
 from openfm.fm.metrics import RunningMetrics, running_metrics
@@ -48,6 +49,7 @@ class EpochLoop:
         train: reads the training channel.
         validation: reads the channel that early stopping watches; None: there is no early stopping.
         log: of the job.
+        metrics_file: begun here, or gone on with.
         stop: asked all the time whether to stop early.
         checkpointing: where the job's state goes to; None: nowhere.
         saved: the state to go on from; ``trainer`` has its parameters.
@@ -64,6 +66,7 @@ class EpochLoop:
         validation: ChannelReader | None,
         *,
         log: JobLog,
+        metrics_file: MetricsFile,
         stop: StopRequest,
         checkpointing: Checkpointing | None,
         saved: SavedJob | None,
@@ -96,6 +99,7 @@ class EpochLoop:
         )
         self._job_log = log
         self._log = EpochLog(log, self._settings, hyperparameters.batch_metrics_publish_interval)
+        self._metrics_file = metrics_file
         self._early_stopping = (
             EarlyStopping(hyperparameters.early_stopping_patience, hyperparameters.early_stopping_tolerance)
             if hyperparameters.early_stopping_patience is not None
@@ -104,8 +108,15 @@ class EpochLoop:
         self._state = JobState()
         self._metrics = running_metrics(self._settings.predictor_type)
         self._is_finished = False
-        if saved is not None:
+        if saved is None:
+            metrics_file.start(hyperparameters.final_configuration())
+        else:
             self._resume(saved)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are done."""
+        return self._state.epoch
 
     def finish(self) -> FactorizationMachine:
         """The machine that the job ends with: the best epoch's, or as trained so far.
@@ -151,6 +162,7 @@ class EpochLoop:
         """
         if self._checkpointing is not None and self._trainer.step and not self._is_finished:
             self._state.metric_totals = self._metrics.totals()
+            self._state.metric_lines = self._metrics_file.lines
             best = None if self._early_stopping is None else self._early_stopping.parameters
             self._checkpointing.save(self._trainer, self._state, best)
 
@@ -166,6 +178,7 @@ class EpochLoop:
         if self._early_stopping is not None and saved.state.best is not None and saved.best is not None:
             self._early_stopping.restore(saved.state.best, saved.best)
         self._log.resume(saved.state)
+        self._metrics_file.resume(saved.state.metric_lines, epoch=saved.state.epoch, batch=saved.state.batch)
 
     def _epoch(self) -> None:
         begin = time.time()
@@ -182,11 +195,12 @@ class EpochLoop:
         if self._stop.requested:
             return
         self._warn_of_order()
-        validation = self._score_validation()
-        self._log.epoch_metrics(state.epoch, self._metrics)
+        trained_at = time.time()
+        validation = self._score_validation()  # which may be stopped: then the epoch is not over
+        self._report("train", self._metrics, self._data.records, trained_at - begin)
         if validation is not None:
-            self._log.epoch_metrics(state.epoch, validation, channel="validation")
-            self._watch(validation)
+            self._report("validation", *validation, time.time() - trained_at)
+            self._watch(validation[0])
         state.epoch_losses = [*state.epoch_losses[-1:], self._metrics.loss]
         # The last batch, if it was trained before the stop, may have been a short one.
         trained_here = max(0, self._steps.records - resumed_at * self._steps.step_size)
@@ -206,14 +220,21 @@ class EpochLoop:
             state.batch += 1
         state.history.add(self._metrics.batch_losses(trained.sums, trained.records))
 
-    def _score_validation(self) -> RunningMetrics | None:
+    def _report(self, channel: str, metrics: RunningMetrics, rows: int, seconds: float) -> None:
+        """Tell what the epoch gave on a channel."""
+        self._log.epoch_metrics(self._state.epoch, metrics, channel=channel)
+        values = {metric.name: metric.value for metric in metrics.values()}
+        self._metrics_file.epoch(self._state.epoch, channel, values, rows=rows, seconds=seconds)
+
+    def _score_validation(self) -> tuple[RunningMetrics, int] | None:
+        """The metrics on the channel that early stopping watches, and its records."""
         if self._early_stopping is None or self._validation is None:
             return None
         score = score_channel if self._fleet is None else self._fleet.score
         metrics, records = score(self._trainer.machine(), self._validation, threads=self._threads)
         if not records:
             raise DataError(f"Channel '{self._validation.channel.name}' holds no records. Provide at least one.")
-        return metrics
+        return metrics, records
 
     def _watch(self, validation: RunningMetrics) -> None:
         watch = self._early_stopping
@@ -222,6 +243,7 @@ class EpochLoop:
         watch.add(self._state.epoch, validation.loss, self._trainer.parameters())
         self._state.best = watch.best
         if watch.is_over and watch.best is not None:
+            self._metrics_file.early_stop(self._state.epoch, watch.best.epoch)
             self._job_log.info(
                 f"Stopped early: the validation loss has not improved since epoch {watch.best.epoch}, whose parameters "
                 "are restored."

@@ -19,6 +19,7 @@ from openfm.contract.failure import classify, write_failure
 from openfm.contract.hyperparameters import DenseNetwork, Hyperparameters
 from openfm.contract.job_log import JobLog
 from openfm.contract.memory import map_arrays
+from openfm.contract.metrics_file import MetricsFile
 from openfm.contract.paths import ContractPaths
 from openfm.data.channel import Channel, find_channel
 from openfm.data.reader import ChannelReader, ReadingStoppedError
@@ -115,6 +116,7 @@ class _Job:
             self._log.info(remark)
         self._fleet = self._join(resources, connect)
         self._stop = stop if self._fleet is None else self._fleet.agreed
+        self._metrics_file = MetricsFile(paths.metrics if resources.rank == 0 else None, self._log.warning)
         self._channels = _Channels.find(paths, self._hyperparameters, self._find_channel)
         _make_writable(paths.model)
         paths.failure.unlink(missing_ok=True)  # of an earlier run in the same tree
@@ -167,6 +169,8 @@ class _Job:
             self._score(machine, validation)  # FIFOs go on from where early stopping left them: each is read once
         else:
             self._score(machine, self._reader(self._channels.scored))
+        seconds = time.time() - self._begin
+        self._metrics_file.end(epochs=loop.epochs, seconds=seconds, stopped=self._stop.requested)
         timings = {"setuptime": setup, "totaltime": _milliseconds(self._begin)}
         self._log.metrics(timings, start=self._begin, end=time.time())
 
@@ -195,6 +199,7 @@ class _Job:
             self._reader(self._channels.train),
             validation,
             log=self._log,
+            metrics_file=self._metrics_file,
             stop=self._stop,
             checkpointing=checkpointing,
             saved=saved,
@@ -276,6 +281,7 @@ class _Job:
             end=time.time(),
             extra_dimensions={"Meta": "test_data_iter"},
         )
+        seconds = time.time() - begin
         values = metrics.values()
         self._log.test_scores([(metric.name, metric.value) for metric in values])
         for metric in values:
@@ -283,6 +289,8 @@ class _Job:
         area = None if auc is None else auc.value()
         if area is not None:  # after Amazon's lines
             self._log.quality_metric("auc", "score", area, channel="test")
+        named = {metric.name: metric.value for metric in values} | ({} if area is None else {"auc": area})
+        self._metrics_file.score(name, named, rows=records, seconds=seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ import json
 import pytest
 
 import openfm
+from openfm.data.record_schema import Record
+from openfm.data.recordio import frame
 from openfm.serving.app import create_app
 from openfm.serving.predictor import Predictor
 from openfm.serving.settings import ServingSettings
@@ -84,3 +86,18 @@ def test_a_folder_that_is_not_there(run, regressor, records, tmp_path):
     result = run("predict", regressor, records, "--out", tmp_path / "nowhere" / "out")
     assert result.exit_code == 2
     assert result.stderr == f"ClientError: There is no folder '{tmp_path}/nowhere'. Make it first.\n"
+
+
+def test_answers_repeat_what_identifies_a_record(run, regressor, tmp_path, monkeypatch):
+    client = create_app(Predictor(openfm.load_model(regressor).machine), ServingSettings()).test_client()
+    recordio = "application/x-recordio-protobuf"
+    records = b""
+    for number in range(20):
+        record = Record(uid=f"record {number}", metadata=f"at {number}")
+        record.features["values"].float32_tensor.values.extend([number, 0, 0, 1])
+        records += frame(record.SerializeToString())
+    (tmp_path / "named.rec").write_bytes(records)
+    answer = client.post("/invocations", data=records, headers={"Content-Type": recordio, "Accept": recordio}).data
+    assert b"record 19" in answer
+    monkeypatch.setattr("openfm.data.formats.recordio.BLOCK_BYTES", 64)
+    assert run("predict", regressor, tmp_path / "named.rec", "--accept", recordio).stdout_bytes == answer

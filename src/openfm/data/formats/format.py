@@ -24,12 +24,14 @@ class ReadOptions:
         target: formats with columns: the label's column: its name, or its number from 0, also as text where columns
             have no names. None: there are no labels.
         header: CSV and TSV: whether the first line names the columns.
+        identities: records: whether uid and metadata are wanted.
     """
 
     feature_dim: int | None = None
     index_base: int | None = None
     target: str | int | None = None
     header: bool = True
+    identities: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

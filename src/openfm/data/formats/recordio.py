@@ -10,6 +10,7 @@ from openfm.data.faults import Fault, data_error
 from openfm.data.formats.columns import dense_array
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.source import Source
+from openfm.data.identities import RecordIdentities
 from openfm.data.records import BLOCK_BYTES, RecordBlock
 from openfm.data.writing import encode_matrix
 from openfm.fm.rows import SparseRows
@@ -30,7 +31,12 @@ def _read(source: Source, options: ReadOptions) -> Generator[RecordBlock, None, 
                     filled += count
                     final = count == 0
             decoded = _core.decode_records(
-                memoryview(buffer)[:filled], options.feature_dim, "optional", framed=True, final=final
+                memoryview(buffer)[:filled],
+                options.feature_dim,
+                "optional",
+                framed=True,
+                final=final,
+                identities=options.identities,
             )
             if decoded.fault is not None:
                 kind, number, start, found, expected = decoded.fault
@@ -40,6 +46,7 @@ def _read(source: Source, options: ReadOptions) -> Generator[RecordBlock, None, 
                 SparseRows(decoded.indptr, decoded.indices, decoded.values, decoded.feature_dim),
                 decoded.labels,
                 decoded.dense_records,
+                None if decoded.identities is None else RecordIdentities(*decoded.identities),
             )
             if len(block):
                 yield block

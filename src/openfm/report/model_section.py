@@ -1,0 +1,100 @@
+"""What a report shows of the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from openfm.artifact import Model
+from openfm.report.chart import shown
+
+__all__ = ["Bar", "ModelSection", "model_section"]
+
+_SHOWN = 15
+_MOST_FOR_PAIRS = 2_000_000  # features; beyond, the search for the strongest pairs may take minutes
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A named number, and its size beside the largest of its table: from -1 to 1."""
+
+    name: str
+    value: str
+    size: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSection:
+    """All that is shown.
+
+    Attributes:
+        facts: about the model, in words.
+        weights: the largest linear weights.
+        factors: the features with the longest factors.
+        pairs: the pairs of features that interact most.
+        hyperparameters: what the model was trained with.
+    """
+
+    facts: dict[str, str]
+    weights: list[Bar]
+    factors: list[Bar]
+    pairs: list[Bar]
+    hyperparameters: dict[str, str]
+
+
+def model_section(model: Model, name: Callable[[int], str]) -> ModelSection:
+    """Look at a model.
+
+    Args:
+        model: the model.
+        name: what a feature is called.
+    """
+    linear, factors = model.linear, model.factors
+    lengths = np.sqrt(np.einsum("ij,ij->i", factors, factors, dtype=np.float64))
+    without = int(np.count_nonzero((linear == 0) & (lengths == 0)))
+    facts = {
+        "kind": "binary classifier" if model.predictor_type == "binary_classifier" else "regressor",
+        "features": f"{model.feature_dim:,}",
+        "factors of each": f"{model.num_factors:,}",
+        "parameters": f"{1 + model.feature_dim * (1 + model.num_factors):,}",
+        "bias": shown(model.bias),
+    }
+    if without:
+        facts["features without any weight"] = f"{without:,}"
+    if model.threshold is not None:
+        facts["threshold of its own"] = shown(model.threshold)
+    return ModelSection(
+        facts,
+        _bars(linear.astype(np.float64), _largest(np.abs(linear)), name),
+        _bars(lengths, _largest(lengths), name),
+        _pairs(model, name),
+        {key: str(value) for key, value in model.training_parameters.items() if value != ""},
+    )
+
+
+def _pairs(model: Model, name: Callable[[int], str]) -> list[Bar]:
+    if not 2 <= model.feature_dim <= _MOST_FOR_PAIRS:
+        return []
+    ranked = model.strongest_pairs(min(_SHOWN, model.feature_dim * (model.feature_dim - 1) // 2))
+    products = ranked.products.astype(np.float64)
+    most = float(np.abs(products).max(initial=0.0))
+    return [
+        Bar(f"{name(i)} × {name(j)}", shown(product), product / most)
+        for (i, j), product in zip(ranked.pairs.tolist(), products.tolist(), strict=True)
+        if product
+    ]
+
+
+def _bars(values: npt.NDArray[np.float64], chosen: list[int], name: Callable[[int], str]) -> list[Bar]:
+    most = max((abs(float(values[i])) for i in chosen), default=0.0)
+    return [Bar(name(i), shown(float(values[i])), float(values[i]) / most) for i in chosen if values[i]]
+
+
+def _largest(values: npt.NDArray[np.floating]) -> list[int]:
+    """Where the largest values are, the largest first; of equal ones the first."""
+    count = min(_SHOWN, len(values))
+    candidates = np.argpartition(-values, count - 1)[:count]
+    return [int(i) for i in sorted(candidates, key=lambda i: (-values[i], i))]
