@@ -27,9 +27,30 @@ class _Ring:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.barrier = threading.Barrier(size)
+        self._changed = threading.Condition()
+        self._arrived = self._meetings = 0
+        self._is_lost = False
         self.given: list[tuple[str, npt.NDArray[Any]] | None] = [None] * size
         self.bytes = 0  # that each host gave
+
+    def meet(self, step: int) -> None:
+        """Wait until all hosts are here."""
+        with self._changed:
+            meeting = self._meetings
+            self._arrived += 1
+            if self._arrived == self.size:
+                self._arrived = 0
+                self._meetings += 1
+                self._changed.notify_all()
+            while self._meetings == meeting:
+                if self._is_lost or not self._changed.wait(PATIENCE):
+                    raise PlatformError(f"Another host was lost at step {step}.")
+
+    def lose(self) -> None:
+        """A host comes no more: whoever waits for it learns of it."""
+        with self._changed:
+            self._is_lost = True
+            self._changed.notify_all()
 
 
 class ThreadedCollective:
@@ -63,7 +84,7 @@ class ThreadedCollective:
         assert array.flags.c_contiguous
         assert array.flags.writeable
         self.ring.given[self.rank] = name, array
-        self._meet()
+        self.ring.meet(self.step)
         operations, arrays = zip(*(given for given in self.ring.given if given is not None), strict=True)
         assert set(operations) == {name}, operations
         assert len({(other.shape, other.dtype) for other in arrays}) == 1
@@ -73,14 +94,8 @@ class ThreadedCollective:
                 operation(result, other, out=result)
         if self.rank == 0:
             self.ring.bytes += array.nbytes
-        self._meet()
+        self.ring.meet(self.step)
         array[:] = result
-
-    def _meet(self) -> None:
-        try:
-            self.ring.barrier.wait(PATIENCE)
-        except threading.BrokenBarrierError:
-            raise PlatformError(f"Another host was lost at step {self.step}.") from None
 
 
 def on_hosts(count: int, work: Callable[[ThreadedCollective], T]) -> list[T | Exception]:
@@ -95,7 +110,7 @@ def on_hosts(count: int, work: Callable[[ThreadedCollective], T]) -> list[T | Ex
         try:
             return work(ThreadedCollective(ring, rank))
         except Exception as error:
-            ring.barrier.abort()
+            ring.lose()
             return error
 
     with ThreadPoolExecutor(count) as pool:
