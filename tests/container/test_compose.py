@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.docker import docker, http_request
+from support.ports import free_port
 
 pytestmark = pytest.mark.docker
 
@@ -25,10 +25,7 @@ Compose = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def port() -> int:
     """A port that is free."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        number: int = listener.getsockname()[1]
-        return number
+    return free_port()
 
 
 @pytest.fixture(params=["docker-compose", "docker compose"])
@@ -47,7 +44,7 @@ def compose(request: pytest.FixtureRequest, job: Path, port: int) -> Iterator[Co
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*command, "--project-name", project, *arguments],
-            cwd=ROOT, env=environ, capture_output=True, text=True, timeout=120,
+            cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
 
     yield run
@@ -61,7 +58,7 @@ def container_of(compose: Compose, service: str) -> str:
 def test_up_trains_then_serves(compose: Compose, job: Path, port: int, request_body: bytes) -> None:
     up = compose("up", "--detach")
     assert up.returncode == 0, up.stdout + up.stderr
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while health(container_of(compose, "serve")) != "healthy":
         assert time.monotonic() < deadline, compose("logs").stdout
         time.sleep(0.5)

@@ -22,6 +22,9 @@ JSON = "application/json"
 JSON_LINES = "application/jsonlines"
 RECORDIO = "application/x-recordio-protobuf"
 
+IN_TIME = 20.0
+"""Seconds, with what docker itself takes; a lost signal takes all of the 30 that it gives."""
+
 
 @pytest.fixture(scope="module")
 def server(trained_job: Path) -> Iterator[Container]:
@@ -128,7 +131,7 @@ def test_sigterm_reaches_process_one(trained_job: Path) -> None:
     with start_image("serve", options=[mount(trained_job, mode="ro")]) as container:
         container.wait_until_ready()
         seconds, code = container.stop()
-        assert (code, seconds < 10) == (0, True), container.logs()
+        assert (code, seconds < IN_TIME) == (0, True), container.logs()
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.6])
@@ -136,8 +139,7 @@ def test_sigterm_reaches_process_one_while_it_starts(trained_job: Path, delay: f
     with start_image("serve", options=[mount(trained_job, mode="ro")]) as container:
         time.sleep(delay)
         seconds, code = container.stop()
-        # What docker itself takes is in it; a lost signal takes all of the 30 s.
-        assert (code, seconds < 5) == (0, True), container.logs()
+        assert (code, seconds < IN_TIME) == (0, True), container.logs()
 
 
 def test_with_nothing_but_tmp(trained_job: Path) -> None:
@@ -152,15 +154,17 @@ def test_with_nothing_but_tmp(trained_job: Path) -> None:
         "--env=SAGEMAKER_MODEL_SERVER_WORKERS=2",
     ]
     script = """
-import json, os, urllib.request
+import json, os, time, urllib.request
 assert not os.access("/dev/shm", os.W_OK)
 def ask(path, body=None):
     request = urllib.request.Request(f"http://127.0.0.1:8080{path}", body, {"Content-Type": "application/json"})
-    return urllib.request.urlopen(request, timeout=10).read().decode()
+    return urllib.request.urlopen(request, timeout=60).read().decode()
 instance = {"data": {"features": {"keys": [0, 60], "shape": [100], "values": [1, 1]}}}
 for _ in range(20):
     assert len(json.loads(ask("/invocations", json.dumps({"instances": [instance]}).encode()))["predictions"]) == 1
-assert "openfm_rows_scored_total 20.0" in ask("/metrics")
+deadline = time.monotonic() + 60
+while "openfm_rows_scored_total 20.0" not in ask("/metrics"):  # a request is counted once its answer is sent
+    assert time.monotonic() < deadline
 """
     run = docker("run", "--detach", "--network=none", *options, IMAGE, "serve")
     assert run.returncode == 0, run.stderr
@@ -170,7 +174,7 @@ assert "openfm_rows_scored_total 20.0" in ask("/metrics")
         asked = docker("exec", container.id, "python3", "-c", script)
         assert asked.returncode == 0, asked.stderr + container.logs()
         seconds, code = container.stop()
-        assert (code, seconds < 5) == (0, True), container.logs()
+        assert (code, seconds < IN_TIME) == (0, True), container.logs()
     finally:
         docker("rm", "--force", "--volumes", container.id)
 

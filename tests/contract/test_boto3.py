@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from openfm.artifact import Model, save_model
 from openfm.fm.model import FactorizationMachine, PredictorType
-from support.servers import Server, free_port
+from support.ports import free_port
+from support.servers import Server
 
 INSTANCES = json.dumps({"instances": [{"features": [0, 0]}]})
 JSON = "application/json"

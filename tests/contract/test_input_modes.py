@@ -164,13 +164,13 @@ def test_shuffle_takes_each_fifo_in_an_order_of_its_own(data, tmp_path):
 class TestStop:
     """SIGTERM ends a job in time, whatever its FIFOs do."""
 
-    def stop(self, base, line) -> str:
-        """Stops the job after a line of its log: what it logs from there on."""
+    def stop(self, base, line, until=lambda: time.sleep(0.2)) -> str:
+        """Stops the job some time after a line of its log: what it logs from there on."""
         command = [sys.executable, "-m", "openfm", "train"]
         environ = {"SAGEMAKER_BASE_DIR": str(base), "PATH": os.environ["PATH"]}
         with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
             assert any(line in logged for logged in process.stdout)
-            time.sleep(0.2)
+            until()
             process.send_signal(signal.SIGTERM)
             begin = time.monotonic()
             log = process.stdout.read()
@@ -196,9 +196,10 @@ class TestStop:
 
     def test_while_data_trickle(self, job):
         configure(job, train={"TrainingInputMode": "Pipe"})
-        with fed(job, "train", chunk=10, pause=0.01) as feeder:
-            self.stop(job, "initialize.time")
-        assert 0 < feeder.read[0] < 1000
+        objects = take_away(job, "train")
+        with PipeFeeder(job / "input" / "data" / "train", objects, chunk=10, pause=0.01) as feeder:
+            self.stop(job, "initialize.time", until=lambda: feeder.has_reader.wait(60))
+        assert 0 < feeder.read[0] < sum(map(len, objects))
 
     def test_while_the_test_data_do_not_come(self, job, file_mode):
         configure(job, test={"TrainingInputMode": "Pipe"})
@@ -218,10 +219,10 @@ class TestFailures:
     def test_a_fifo_that_never_comes(self, job):
         configure(job, train={"TrainingInputMode": "Pipe"})
         with fed(job, "train", passes=1):
-            failure = self.fail(job, 3, OPENFM_PIPE_TIMEOUT="0.5")
+            failure = self.fail(job, 3, OPENFM_PIPE_TIMEOUT="5")
         fifo = job / "input" / "data" / "train_1"
         assert failure.startswith(
-            f"PlatformError: Channel 'train' is read in Pipe mode, but the FIFO '{fifo}' did not appear within 0.5 sec"
+            f"PlatformError: Channel 'train' is read in Pipe mode, but the FIFO '{fifo}' did not appear within 5 sec"
         )
         assert not (job / "model" / "model_algo-1").exists()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import socket
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from support.documents import (
     run_bash,
     serving,
 )
+from support.ports import free_port
 
 RUN_BY_CI = REPOSITORY / ".ci" / "run"
 
@@ -34,8 +34,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    return free_port()
 
 
 def rounded(answer: str) -> object:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import mnist_demo
 from datasets import Split
 from mnist_demo import AMAZON, DemoError, DockerImage, InstalledCommand, evaluate
 from support.documents import needs_curl, run_bash, serving
+from support.ports import free_port
 
 
 @pytest.fixture
@@ -34,8 +34,7 @@ def test_demo_runs_and_its_last_commands_score_a_digit(small_demo: Path, capsys:
     assert columns[:, 0].tolist() == [951, 165, 29, 8855]
     assert columns[:, 1:].sum(axis=0).tolist() == [500, 500, 500]
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     serve, curl = re.findall(r"^    (\S.*)$", printed, re.MULTILINE)
     with serving(serve, small_demo, port):
         answer = json.loads(run_bash(curl, small_demo, port))

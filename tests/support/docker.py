@@ -25,18 +25,18 @@ __all__ = [
 ]
 
 IMAGE = "openfm"
-READY_SECONDS = 60
+READY_SECONDS = 180
 
 Body = bytes | Iterable[bytes] | None
 """What a request carries; an iterable goes out in chunks, without a Content-Length."""
 
 
-def docker(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def docker(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """Run one ``docker`` command to its end, whatever its exit code."""
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout)
 
 
-def run_image(*command: str, options: Sequence[str] = (), timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def run_image(*command: str, options: Sequence[str] = (), timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """``docker run --rm OPTIONS IMAGE COMMAND`` to its end."""
     return docker("run", "--rm", *options, IMAGE, *command, timeout=timeout)
 
@@ -112,7 +112,7 @@ def http_request(url: str, body: Body = None, content_type: str = "", accept: st
     headers = {"Content-Type": content_type, "Accept": accept}
     request = urllib.request.Request(url, data=body, headers={name: value for name, value in headers.items() if value})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return Answer(answer.status, answer.headers.get_content_type(), answer.read())
     except urllib.error.HTTPError as error:
         with error:

@@ -27,6 +27,7 @@ class PipeFeeder:
         delay: seconds to wait before each FIFO is made, and as long again before it is opened.
 
     Attributes:
+        has_reader: set once a FIFO has a reader.
         read: of each pass whose FIFO had a reader, how many bytes the reader took before it closed the FIFO.
     """
 
@@ -48,6 +49,7 @@ class PipeFeeder:
         self._delay = delay
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._feed)
+        self.has_reader = threading.Event()
         self.read: list[int] = []
 
     def path(self, number: int) -> Path:
@@ -61,7 +63,7 @@ class PipeFeeder:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=60)
         assert not self._thread.is_alive(), "a reader neither reads nor closes its FIFO"
 
     def _feed(self) -> None:
@@ -73,6 +75,7 @@ class PipeFeeder:
             self._ended.wait(self._delay)
             file = self._open(fifo)
             if file is not None:
+                self.has_reader.set()
                 self.read.append(self._write(file, b"".join(self._objects(number))))
             fifo.unlink()
             if file is None:

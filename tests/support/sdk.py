@@ -21,6 +21,7 @@ import pytest
 from support.docker import docker
 from support.documents import REPOSITORY
 from support.interpreters import find_interpreters
+from support.ports import free_port
 
 __all__ = ["AWS_IMAGE", "COMPOSE_PROJECT", "Workplace", "python_of", "requirements_of", "simulated_aws"]
 
@@ -33,7 +34,7 @@ AWS_IMAGE = "382416733822.dkr.ecr.us-east-1.amazonaws.com/factorization-machines
 COMPOSE_PROJECT = "openfm-sdk-tests"
 """Labels the containers that the SDK starts, for it leaves them behind."""
 
-TIMEOUT = 180
+TIMEOUT = 600
 """Seconds that a program may take."""
 
 ORDINARY_USER = 65534
@@ -55,11 +56,6 @@ def requirements_of(name: str) -> list[str]:
     return [line for line in lines if not line.startswith("#")]
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 @contextlib.contextmanager
 def simulated_aws(folder: Path) -> Iterator[dict[str, str]]:
     """Run moto's proxy, which answers for all of AWS.
@@ -67,7 +63,7 @@ def simulated_aws(folder: Path) -> Iterator[dict[str, str]]:
     Yields:
         the environment variables of a program in it, an execution role's credentials among them.
     """
-    python, port = python_of("aws"), _free_port()
+    python, port = python_of("aws"), free_port()
     with (folder / "moto.log").open("wb") as log:
         proxy = subprocess.Popen(
             [python.with_name("moto_proxy"), "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log
@@ -98,7 +94,7 @@ def simulated_aws(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
             return
@@ -171,7 +167,7 @@ class Workplace:
         for path in (temporary, settings):
             path.mkdir(exist_ok=True)
         # Version 1 reads the port too, but asks 8080 whatever it is.
-        port = 8080 if sdk == "v1" else _free_port()
+        port = 8080 if sdk == "v1" else free_port()
         # JSON is YAML.
         local = {"serving_port": port, "container_root": str(temporary)}
         (settings / "config.yaml").write_text(json.dumps({"local": local}))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from support.ports import free_port
 
 COMMAND = [
     sys.executable,
@@ -48,7 +49,7 @@ class Server:
             server.process.wait()
 
     def wait_until_healthy(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:
@@ -56,10 +57,10 @@ class Server:
                     return
             except ConnectionError:
                 time.sleep(0.05)
-        raise AssertionError(f"no /ping within 60 s: {self.log.read_text()}")
+        raise AssertionError(f"no /ping within 120 s: {self.log.read_text()}")
 
     def request(
-        self, method: str, path: str, body: Any = None, timeout: float = 30, **headers: str
+        self, method: str, path: str, body: Any = None, timeout: float = 120, **headers: str
     ) -> tuple[int, str, bytes]:
         """Status, content type and body; header names with _ for -."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
@@ -79,7 +80,7 @@ class Server:
         """The exit code, and the seconds that it took."""
         start = time.monotonic()
         self.process.send_signal(number)
-        return self.process.wait(timeout=30), time.monotonic() - start
+        return self.process.wait(timeout=60), time.monotonic() - start
 
 
 def environment(base: Path, **environ: str) -> dict[str, str]:
@@ -89,8 +90,3 @@ def environment(base: Path, **environ: str) -> dict[str, str]:
         if not name.startswith(("SAGEMAKER", "OPENFM", "MODEL_SERVER"))
     }
     return {**inherited, "SAGEMAKER_BASE_DIR": str(base), **environ}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

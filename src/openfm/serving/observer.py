@@ -152,7 +152,6 @@ class Observer:
     def _record(self, environ: WSGIEnvironment, status: int, seconds: float, *, was_in_flight: bool) -> None:
         path = environ.get("PATH_INFO", "")
         rows = environ.get(ROWS_KEY, 0)
-        self._metrics.record(route_of(path), status, seconds, rows, was_in_flight=was_in_flight)
         if UNSEEN_KEY in environ:
             self._metrics.count_unseen(environ[UNSEEN_KEY])
         if self._log_requests and path != "/ping":
@@ -166,3 +165,5 @@ class Observer:
                 "inference_id": environ.get("HTTP_" + INFERENCE_ID.upper().replace("-", "_")),
             }
             access_log.info("%s %r: %d in %.1f ms", method, path, status, 1000 * seconds, extra={"fields": fields})
+        # Last, since a server that stops waits for what is in flight, and the line above must not be lost.
+        self._metrics.record(route_of(path), status, seconds, rows, was_in_flight=was_in_flight)

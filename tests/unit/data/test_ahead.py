@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import closing
 
 import pytest
@@ -52,20 +53,24 @@ def test_an_error_comes_after_the_items_before_it(threads):
 
 
 def test_one_item_ahead_and_no_more():
-    made = []
-    more = threading.Event()
+    asked_for = 0
+    too_early = []
+    made = [threading.Event() for _ in range(200)]
 
     def produce(abandoned):
-        for i in range(5):
-            made.append(i)
-            if i == 1:
-                more.set()
+        for i, event in enumerate(made):
+            if asked_for < i:  # while the one before it waits
+                too_early.append(i)
+            event.set()
             yield i
 
     with closing(run_ahead(produce, threads=2)) as items:
-        assert next(items) == 0
-        assert more.wait(60)  # the next one is made while the first is in use
-        assert made == [0, 1]
+        for i in range(len(made)):
+            asked_for += 1
+            assert next(items) == i
+            assert made[min(i + 1, len(made) - 1)].wait(60)  # the next one is made while this one is in use
+            time.sleep(0.001)  # in which a third one could be made
+    assert too_early == []
 
 
 @THREADS

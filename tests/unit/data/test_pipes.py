@@ -51,7 +51,7 @@ def test_it_is_read_to_the_writers_end(tmp_path):
 def test_a_writer_may_take_its_time(tmp_path):
     with (
         PipeFeeder(tmp_path / "train", [b"slow"], passes=1, chunk=1, pause=0.07, delay=0.1),
-        closing(stream(tmp_path / "train_0", timeout=1.0)) as source,
+        closing(stream(tmp_path / "train_0")) as source,
     ):
         assert read_all(source) == b"slow"
 
@@ -79,7 +79,7 @@ def test_a_second_writer_may_come_as_the_first_one_goes(fifo):
             os.write(self.other, b"more")
             os.close(self.other)
 
-    with closing(Late(fifo, channel="train", stopping=lambda: False, timeout=10)) as source:
+    with closing(Late(fifo, channel="train", stopping=lambda: False, timeout=60)) as source:
         os.close(os.open(fifo, os.O_WRONLY))
         assert read_all(source) == b"more"
 
@@ -106,7 +106,7 @@ class TestStop:
     def quickly(self):
         begin = time.monotonic()
         yield
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 30
 
     def test_before_the_fifo_is_there(self, tmp_path):
         with pytest.raises(ReadingStoppedError):

@@ -29,6 +29,7 @@ def test_only_so_many_run_at_once() -> None:
     gate = WorkGate(running=2, admitted=8)
     most = running = 0
     lock = threading.Lock()
+    two = threading.Barrier(2, timeout=60)
 
     def work() -> None:
         nonlocal most, running
@@ -36,7 +37,7 @@ def test_only_so_many_run_at_once() -> None:
             with lock:
                 running += 1
                 most = max(most, running)
-            threading.Event().wait(0.01)
+            two.wait()
             with lock:
                 running -= 1
 
@@ -44,5 +45,5 @@ def test_only_so_many_run_at_once() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     assert most == 2

@@ -174,7 +174,7 @@ def test_unloading_waits_for_borrowers(registry: ModelRegistry, tmp_path: Path) 
         assert unloading.is_alive()
         reserved = registry.reserved_bytes
         assert predictor.feature_dim == 2
-    unloading.join(timeout=30)
+    unloading.join(timeout=60)
     assert not unloading.is_alive()
     assert registry.reserved_bytes == reserved // 2
 
@@ -184,21 +184,21 @@ def test_a_model_being_loaded_is_not_there_yet_but_its_name_is_taken(tmp_path: P
 
     def load(path: Path) -> Model:
         started.set()
-        assert go_on.wait(30)
+        assert go_on.wait(60)
         return load_model(path)
 
     registry = ModelRegistry(MIB, load=load)
     path = str(write_model(tmp_path / "model", 1))
     loading = threading.Thread(target=registry.load, args=("a", path))
     loading.start()
-    assert started.wait(30)
+    assert started.wait(60)
     assert registry.models() == []
     with pytest.raises(ModelAlreadyLoadedError):
         registry.load("a", path)
     with pytest.raises(ModelNotLoadedError):
         registry.unload("a")
     go_on.set()
-    loading.join(timeout=30)
+    loading.join(timeout=60)
     assert score(registry, "a") == 1
 
 
@@ -276,14 +276,14 @@ def test_many_threads_ask_for_a_target_at_once(registry: ModelRegistry, tmp_path
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
     assert len(found) == 32
     assert all(number == bias for number, bias in found)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    for _ in range(3000):
+    for _ in range(6000):
         if condition():
             return
         threading.Event().wait(0.01)
-    raise AssertionError("waited 30 s")
+    raise AssertionError("waited 60 s")
