@@ -63,5 +63,7 @@ def _becomes(column: ColumnSpec) -> str:
 def _largest(values: np.typing.NDArray[np.floating], count: int) -> list[int]:
     """Where the largest values are, the largest first; of equal ones the first."""
     count = min(count, len(values))
-    candidates = np.argpartition(-values, count - 1)[:count]
-    return [int(i) for i in sorted(candidates, key=lambda i: (-values[i], i))]
+    least = np.partition(values, len(values) - count)[len(values) - count]
+    above = np.flatnonzero(values > least)
+    equal = np.flatnonzero(values == least)[: count - len(above)]
+    return [int(i) for i in (*sorted(above, key=lambda i: (-values[i], i)), *equal)]

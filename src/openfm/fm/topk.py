@@ -300,6 +300,8 @@ def _best(
     if k == 0:
         return np.empty(0, dtype=np.int64), np.empty(0)
     threshold = float(np.partition(scores, len(scores) - k)[len(scores) - k]) - 2.0 * error
+    # As a number of the scores' own type, and not above it: rounded to the nearest it could leave out one of the best.
+    threshold = np.nextafter(scores.dtype.type(threshold), -np.inf)
     places = np.flatnonzero(scores >= threshold)
     values = np.concatenate([exact(places[i : i + rows_at_once]) for i in range(0, len(places), rows_at_once)])
     order = np.lexsort((places, -values))[:k]

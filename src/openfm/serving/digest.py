@@ -7,7 +7,10 @@ import os
 import threading
 from pathlib import Path
 
-__all__ = ["FileDigest"]
+__all__ = ["CHANGED", "FileDigest"]
+
+CHANGED = "changed"
+"""What stands for the digest of a file that has been written to since it was opened."""
 
 _PIECE_BYTES = 2**20
 
@@ -15,8 +18,9 @@ _PIECE_BYTES = 2**20
 class FileDigest:
     """The SHA-256 of a file, computed when it is first asked for: with a gigabyte it takes a second.
 
-    The file is opened here, so that it is still the same when another has taken its name. Safe to use from several
-    threads, and from processes that were forked in between.
+    The file is opened here, so that it is still the same when another has taken its name. One that has been written to
+    in the meantime has no digest any more: what was loaded of it is not there. Safe to use from several threads, and
+    from processes that were forked in between.
 
     Args:
         path: of the file.
@@ -27,20 +31,35 @@ class FileDigest:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._state = self._state_now()
         self._lock = threading.Lock()
         self._digest: str | None = None
 
+    def is_of(self, path: Path) -> bool:
+        """Whether this file, as it was when it was opened, has that name now.
+
+        Raises:
+            OSError: there is no file of that name.
+        """
+        found, opened = path.stat(), os.fstat(self._descriptor)
+        return (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino) and self._state_now() == self._state
+
     def __call__(self) -> str:
-        """The digest, in hexadecimal.
+        """The digest, in hexadecimal, or :data:`CHANGED`.
 
         Raises:
             OSError: the file cannot be read.
         """
         with self._lock:
             if self._digest is None:
-                self._digest = self._computed()
+                digest = self._computed()
+                self._digest = digest if self._state_now() == self._state else CHANGED
                 os.close(self._descriptor)
             return self._digest
+
+    def _state_now(self) -> tuple[int, int]:
+        status = os.fstat(self._descriptor)
+        return status.st_size, status.st_mtime_ns
 
     def _computed(self) -> str:
         # By pread: processes that were forked share the place where read goes on.

@@ -20,7 +20,7 @@ from openfm.artifact import Model, find_model, load_model
 from openfm.contract.memory import memory_limit, resident_memory
 from openfm.contract.paths import ContractPaths
 from openfm.encoding import OneHotColumn
-from openfm.errors import AlgorithmError, ArtifactError, CustomerError, OpenFMError
+from openfm.errors import AlgorithmError, ArtifactError, CustomerError, OpenFMError, PlatformError
 from openfm.serving.allocator import keep_freed_memory
 from openfm.serving.app import create_app, create_multi_model_app
 from openfm.serving.digest import FileDigest
@@ -142,11 +142,11 @@ def _as_wished(settings: ServingSettings, wishes: Wishes) -> ServingSettings:
 
 
 def _single_model_app(settings: ServingSettings, path: Path, gate: WorkGate, metrics: ServerMetrics) -> _Served:
-    model = load_model(path)
+    model, digest = _load(path)
     machine = model.machine
     metrics.inform(
         version=importlib.metadata.version("openfm"),
-        sha256=FileDigest(path),
+        sha256=digest,
         predictor_type=machine.predictor_type,
         feature_dim=str(machine.feature_dim),
         num_factors=str(machine.num_factors),
@@ -155,6 +155,19 @@ def _single_model_app(settings: ServingSettings, path: Path, gate: WorkGate, met
     if model.encoder is not None:
         metrics.watch_columns([c.name for c in model.encoder.columns if isinstance(c, OneHotColumn)])
     return _Served(create_app(Predictor(machine, model.threshold, model.encoder), settings, gate), what, model)
+
+
+def _load(path: Path) -> tuple[Model, FileDigest]:
+    """A model, and the digest of the very file that it was loaded from."""
+    while True:
+        try:
+            digest = FileDigest(path)
+        except OSError as error:
+            raise PlatformError(f"cannot read the model {path}: {error.strerror or error}") from error
+        model = load_model(path)
+        if digest.is_of(path):
+            return model, digest
+        logger.warning("%s was replaced while it was loaded; it is loaded again", path)
 
 
 def _multi_model_app(

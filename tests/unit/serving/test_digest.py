@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openfm.serving.digest import FileDigest
+from openfm.serving.digest import CHANGED, FileDigest
 
 CONTENT = bytes(range(256)) * 10_000
 
@@ -27,6 +27,25 @@ def test_it_is_that_of_the_file_which_was_there(path: Path) -> None:
 
     for _ in range(2):
         assert digest() == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_a_file_that_was_written_to_has_none(path: Path) -> None:
+    digest = FileDigest(path)
+    assert digest.is_of(path)
+    with path.open("ab") as file:
+        file.write(b"more")
+
+    assert not digest.is_of(path)
+    assert digest() == CHANGED
+
+
+def test_whose_it_is(path: Path) -> None:
+    digest = FileDigest(path)
+    other = path.with_name("other")
+    other.write_bytes(CONTENT)
+
+    assert digest.is_of(path)
+    assert not digest.is_of(other)
 
 
 def test_many_threads_ask(path: Path) -> None:
