@@ -23,7 +23,10 @@ from openfm.serving.settings import ServingSettings
 
 __all__ = ["run"]
 
-OWN, CONSTANT, BYO, BYO_SYNC = "openfm", "constant answer", "Flask + json", "Flask + json, sync workers"
+OWN, CONSTANT, CONSTANT_GTHREAD = "openfm", "constant answer", "constant answer, gunicorn's own threads"
+BYO, BYO_SYNC = "Flask + json", "Flask + json, sync workers"
+
+OWN_WORKER = "openfm.serving.worker.FewThreadsWorker"
 
 ROWS = (1, 10, 100)
 CLIENTS = (1, 4, 16, 64)
@@ -64,7 +67,7 @@ def run(options: Options) -> Report:
 
 
 def _servers(folder: Path) -> dict[str, Start]:
-    """What starts each server. All have the same number of workers, and those of gthread openfm's number of threads."""
+    """What starts each server. All have as many workers, and those with threads as many of them at most."""
     capacity = Capacity.of(ServingSettings())
     rng = np.random.default_rng(0)
     width = mnist().feature_dim
@@ -82,7 +85,7 @@ def _servers(folder: Path) -> dict[str, Start]:
     def flask(factory: str, worker_class: str = "gthread") -> Start:
         def start() -> ServerProcess:
             port = free_port()
-            threads = capacity.threads if worker_class == "gthread" else 1
+            threads = 1 if worker_class == "sync" else capacity.threads
             command = gunicorn(
                 f"benchmarks.flask_apps:{factory}()",
                 port,
@@ -96,7 +99,8 @@ def _servers(folder: Path) -> dict[str, Start]:
 
     return {
         OWN: own,
-        CONSTANT: flask("constant"),
+        CONSTANT: flask("constant", OWN_WORKER),
+        CONSTANT_GTHREAD: flask("constant"),
         BYO: flask("bring_your_own"),
         BYO_SYNC: flask("bring_your_own", "sync"),
     }

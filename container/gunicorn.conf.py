@@ -7,10 +7,6 @@ https://docs.gunicorn.org/en/stable/settings.html
 
 import os
 
-# Load balancers keep idle connections for 60 seconds. Whoever closes first must be them: a server
-# that does so meanwhile drops the request that is just being sent.
-keepalive = 65
-
 # Workers prove that they live by touching a file, which a container's disk can delay for longer
 # than the timeout. /dev/shm is memory, but it may be missing or read-only.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"

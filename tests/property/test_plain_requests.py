@@ -5,6 +5,7 @@ What it declines the decoders in Python answer or refuse, so that a request has 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 from collections.abc import Callable
@@ -15,13 +16,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from openfm.codecs import json as json_codec
 from openfm.codecs import jsonlines
 from openfm.codecs.instances import decode_instances
 from openfm.codecs.json import CONTENT_TYPE, decode
 from openfm.codecs.parsing import parse_json
 from openfm.codecs.plain import decode_plain
 from openfm.errors import RequestError
+from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.rows import SparseRows
+from openfm.serving.predictor import Predictor
 
 FEATURE_DIM = 4
 LIMITS = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -196,6 +200,26 @@ def test_any_request_has_one_answer(lines: bool, data: st.DataObject) -> None:
 @LIMITS
 def test_a_damaged_request_has_one_answer(lines: bool, data: st.DataObject) -> None:
     check(data.draw(damaged(bodies(lines))), lines)
+
+
+@pytest.mark.parametrize("predictor_type", list(PredictorType))
+@pytest.mark.parametrize("lines", [False, True])
+@given(data=st.data(), threshold=st.floats(0, 1), answer_lines=st.booleans())
+@LIMITS
+def test_an_answer_in_one_go_is_that_of_the_steps(
+    predictor_type: PredictorType, lines: bool, data: st.DataObject, threshold: float, answer_lines: bool
+) -> None:
+    body = data.draw(bodies(lines) | damaged(bodies(lines)))
+    predictor = Predictor(FactorizationMachine(0.1, [1, -2, 3, 0.5], [[1, 0], [2, 1], [-1, 1], [0, 3]], predictor_type))
+    rows = decode_plain(body, FEATURE_DIM, lines=lines)
+    wanted = None
+    with contextlib.suppress(RequestError):
+        if rows is not None:
+            encode = jsonlines.encode if answer_lines else json_codec.encode
+            wanted = encode(predictor.predict(rows, threshold)), len(rows)
+
+    for kind in (bytes, bytearray):
+        assert predictor.answer_plain(kind(body), threshold, lines=lines, answer_lines=answer_lines) == wanted
 
 
 @given(text=STRINGS, rest=st.binary(max_size=12))

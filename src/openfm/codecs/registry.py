@@ -11,7 +11,7 @@ from openfm.codecs.predictions import Predictions
 from openfm.codecs.requests import Body, RankingRequest, Request
 from openfm.encoding import ColumnEncoder
 
-__all__ = ["DECODERS", "ENCODERS", "Decoder", "Encoder"]
+__all__ = ["DECODERS", "ENCODERS", "PLAIN_TYPES", "Decoder", "Encoder"]
 
 Decoder = Callable[[Body, int, ColumnEncoder | None], Request | RankingRequest]
 """Reads a request's body, given the model's feature_dim and its encoder, if it has one; raises RequestError."""
@@ -26,3 +26,6 @@ DECODERS: Final[Mapping[str, Decoder]] = MappingProxyType({codec.CONTENT_TYPE: c
 
 ENCODERS: Final[Mapping[str, Encoder]] = MappingProxyType({codec.CONTENT_TYPE: codec.encode for codec in _CODECS})
 """Content type of an answer to its encoder."""
+
+PLAIN_TYPES: Final[Mapping[str, bool]] = MappingProxyType({json.CONTENT_TYPE: False, jsonlines.CONTENT_TYPE: True})
+"""The types of requests and answers that :func:`openfm.codecs.plain.answer_plain` knows, to whether they have lines."""

@@ -64,13 +64,14 @@ class FactorizationMachine:
             )
 
     @functools.cached_property
-    def _scorer(self) -> _core.Scorer:
+    def scorer(self) -> _core.Scorer:
+        """The native core's scorer of this machine."""
         # Reads all parameters once. A machine on its way from a trainer to a file never needs it.
         return _core.Scorer(self._bias, self._linear, self._factors)
 
     def prepare(self) -> None:
         """Read all parameters now, as scoring needs them, and not at the first call that scores."""
-        _ = self._scorer
+        _ = self.scorer
 
     @property
     def bias(self) -> float:
@@ -109,12 +110,7 @@ class FactorizationMachine:
         That is 4 bytes for each feature's squared norm, and a copy of the last few features where k is no multiple of
         8.
         """
-        return self._linear.nbytes + self._factors.nbytes + self._scorer.nbytes
-
-    @property
-    def all_finite(self) -> bool:
-        """Whether w0, w and V hold neither infinity nor NaN. Prepares the machine (:meth:`prepare`)."""
-        return self._scorer.finite
+        return self._linear.nbytes + self._factors.nbytes + self.scorer.nbytes
 
     def decision_function(self, rows: SparseRows, *, threads: int = 1) -> npt.NDArray[np.float32]:
         """The raw scores s(x): float32, shape (rows,).
@@ -138,7 +134,7 @@ class FactorizationMachine:
     def _run(self, rows: SparseRows, threads: int, *, sigmoid: bool) -> npt.NDArray[np.float32]:
         if rows.feature_dim != self.feature_dim:
             raise ValueError(f"rows are {rows.feature_dim} wide, but the model has feature_dim {self.feature_dim}")
-        return self._scorer.score(rows.indptr, rows.indices, rows.values, sigmoid, threads)
+        return self.scorer.score(rows.indptr, rows.indices, rows.values, sigmoid, threads)
 
 
 def predicted_labels(scores: npt.NDArray[np.float32], threshold: float = 0.5) -> npt.NDArray[np.float32]:

@@ -195,8 +195,8 @@ class Scorer:
     """Scores from w (D,) and V (D, k) where they are, C-contiguous, of any alignment, read-only or not.
 
     They are kept, not copied, and must not change. The constructor reads them once, with up to four threads.
-    ``nbytes``: its own memory, 4 bytes for each feature, and up to 8 padded features more. ``finite``: whether w0, w
-    and V hold neither infinity nor NaN. ValueError: shapes, indptr or indices do not fit.
+    ``nbytes``: its own memory, 4 bytes for each feature, and up to 8 padded features more. ValueError: shapes, indptr
+    or indices do not fit.
     """
 
     def __init__(
@@ -208,8 +208,6 @@ class Scorer:
     ) -> None: ...
     @property
     def nbytes(self) -> int: ...
-    @property
-    def finite(self) -> bool: ...
     def score(
         self,
         indptr: npt.NDArray[np.int64],
@@ -218,6 +216,14 @@ class Scorer:
         sigmoid: bool,
         threads: int,
     ) -> npt.NDArray[np.float32]: ...
+    def answer(
+        self, body: bytes | bytearray, lines: bool, sigmoid: bool, threshold: float | None, answer_lines: bool
+    ) -> tuple[bytes, int] | None:
+        """What :func:`decode_instances`, :meth:`score` and :func:`encode_predictions` make of a body, and its rows.
+
+        Labels are given where there is a threshold: 1 from this score on. None if the body is not plain, or a score
+        not finite.
+        """
 
 class BatchBlock:
     """Labelled rows cut into mini-batches, in the form that the kernels train on.

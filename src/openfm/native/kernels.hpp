@@ -173,8 +173,8 @@ struct Kernels {
     // q of features [begin, end) from their factors.
     void (*refresh_norms)(const FactorTable&, int64_t begin, int64_t end);
 
-    // The same for arrays, into squared_norms[begin..end); tells which of w and V hold values that are not finite.
-    uint32_t (*measure)(const FactorArrays&, int64_t begin, int64_t end, float* squared_norms);
+    // The same for arrays, into squared_norms[begin..end).
+    void (*measure_norms)(const FactorArrays&, int64_t begin, int64_t end, float* squared_norms);
 };
 
 // The best kernels of this processor, or those named "baseline", "avx2", "avx512". nullptr: not there.

@@ -65,7 +65,7 @@ const Kernels kernels = {
     gradients_dense,
     apply,
     refresh_norms,
-    measure,
+    measure_norms,
 };
 #undef OPENFM_NAME
 #undef OPENFM_TEXT

@@ -135,22 +135,16 @@ void refresh_norms(const FactorTable& table, int64_t begin, int64_t end) {
     }
 }
 
-// What is not finite shows in sums of x - x, which is 0 for finite x and NaN otherwise.
-uint32_t measure(const FactorArrays& arrays, int64_t begin, int64_t end, float* squared_norms) {
-    Vector of_factors = {};
-    float of_linear = 0;
+void measure_norms(const FactorArrays& arrays, int64_t begin, int64_t end, float* squared_norms) {
     for (int64_t f = begin; f < end; ++f) {
         const Vector* factors = vectors_at(factors_of(arrays, f));
         Vector norm = {};
         for (int v = 0; v < arrays.vectors; ++v) {
             const Vector x = v == arrays.vectors - 1 ? first_lanes(factors[v], arrays.last_lanes) : factors[v];
             norm += x * x;
-            of_factors += x - x;
         }
         squared_norms[f] = sum_lanes(norm);
-        of_linear += weight_of(arrays, f) - weight_of(arrays, f);
     }
-    return (of_linear == 0.0f ? 0u : kBadLinear) | (sum_lanes(of_factors) == 0.0f ? 0u : kBadFactors);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@ void register_encoding(nanobind::module_& m);
 void register_json(nanobind::module_& m);
 void register_random(nanobind::module_& m);
 void register_records(nanobind::module_& m);
+void register_scoring(nanobind::module_& m);
 void register_text(nanobind::module_& m);
 void register_training(nanobind::module_& m);
 }  // namespace openfm
@@ -16,6 +17,7 @@ NB_MODULE(_core, m) {
     openfm::register_json(m);
     openfm::register_random(m);
     openfm::register_records(m);
+    openfm::register_scoring(m);
     openfm::register_text(m);
     openfm::register_training(m);
 }

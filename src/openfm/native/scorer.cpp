@@ -1,8 +1,6 @@
 #include "scorer.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <cmath>
 #include <cstring>
 #include <thread>
 
@@ -21,7 +19,7 @@ Scorer::Scorer(float bias, const float* linear, const float* factors, int64_t fe
     arrays_.vectors = static_cast<int>(vectors);
     arrays_.last_lanes = static_cast<int>(num_factors - (vectors - 1) * kLanes);
     pad_last_features();
-    measure();
+    measure_norms();
 }
 
 int64_t Scorer::bytes() const {
@@ -43,17 +41,15 @@ void Scorer::pad_last_features() {
         std::memcpy(padded_.get() + i * width, factors + static_cast<size_t>(arrays_.padded_from + i) * bytes, bytes);
 }
 
-void Scorer::measure() {
+void Scorer::measure_norms() {
     constexpr int64_t kFloats = int64_t{1} << 20;  // of a part: below, starting a thread takes longer than reading
     constexpr unsigned kMostThreads = 4;           // memory gives no more to more threads
     const int threads = static_cast<int>(std::min(kMostThreads, std::max(1u, std::thread::hardware_concurrency())));
     const int64_t features = std::max<int64_t>(1, kFloats / arrays_.num_factors);
-    std::atomic<uint32_t> bad{std::isfinite(bias_) ? kFiniteAll : kBadBias};
     run_parts((feature_dim_ + features - 1) / features, threads, [&](int64_t i) {
         const int64_t end = std::min(feature_dim_, (i + 1) * features);
-        bad.fetch_or(kernels_.measure(arrays_, i * features, end, squared_norms_.get()), std::memory_order_relaxed);
+        kernels_.measure_norms(arrays_, i * features, end, squared_norms_.get());
     });
-    not_finite_ = bad.load();
 }
 
 void Scorer::score(const RowsView& rows, int64_t count, bool sigmoid, int threads, float* out) const {

@@ -18,21 +18,19 @@ public:
 
     int64_t feature_dim() const { return feature_dim_; }
     int64_t bytes() const;  // of its own memory
-    uint32_t not_finite() const { return not_finite_; }
 
     // s(x) of each row into out[count], through the sigmoid if asked to.
     void score(const RowsView& rows, int64_t count, bool sigmoid, int threads, float* out) const;
 
 private:
     void pad_last_features();
-    void measure();
+    void measure_norms();
 
     const Kernels& kernels_;
     const float bias_;
     const int64_t feature_dim_;
     Array<float> squared_norms_, padded_;
     FactorArrays arrays_;
-    uint32_t not_finite_ = kFiniteAll;
 };
 
 }  // namespace openfm

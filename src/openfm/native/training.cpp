@@ -1,4 +1,4 @@
-// Python bindings of the training and scoring kernels.
+// Python bindings of the training kernels.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -13,8 +13,6 @@
 #include <tuple>
 #include <vector>
 
-#include "python_buffers.hpp"
-#include "scorer.hpp"
 #include "trainer.hpp"
 #include "training_arrays.hpp"
 
@@ -22,73 +20,6 @@ namespace nb = nanobind;
 
 namespace openfm {
 namespace {
-
-const Kernels& kernels_named(const std::string& instruction_set) {
-    if (instruction_set.empty()) return best_kernels();
-    const Kernels* found = find_kernels(instruction_set.c_str());
-    if (!found) throw std::invalid_argument("this processor has no instruction set '" + instruction_set + "'");
-    return *found;
-}
-
-// The rows as the kernels see them. The kernels trust indices and indptr, so they are checked here.
-RowsView checked_rows(const Vector<int64_t>& indptr, const Vector<int32_t>& indices, const Vector<float>& values,
-                      int64_t feature_dim) {
-    const auto nnz = static_cast<int64_t>(indices.shape(0)), pointers = static_cast<int64_t>(indptr.shape(0));
-    if (static_cast<int64_t>(values.shape(0)) != nnz)
-        throw std::invalid_argument("indices and values differ in length");
-    if (pointers < 1 || indptr(0) != 0 || indptr(static_cast<size_t>(pointers) - 1) != nnz)
-        throw std::invalid_argument("indptr does not start at 0 and end at the number of values");
-    bool ordered = true;
-    for (int64_t i = 1; i < pointers; ++i) ordered &= indptr.data()[i] >= indptr.data()[i - 1];
-    if (!ordered) throw std::invalid_argument("indptr decreases");
-    uint32_t largest = 0;  // as unsigned, a negative index is the largest of all
-    for (int64_t p = 0; p < nnz; ++p) {
-        const auto index = static_cast<uint32_t>(indices.data()[p]);
-        largest = index > largest ? index : largest;
-    }
-    if (nnz > 0 && static_cast<int64_t>(largest) >= feature_dim)
-        throw std::invalid_argument("an index lies outside feature_dim");
-    return {indptr.data(), indices.data(), values.data(), nnz};
-}
-
-// Take long enough for another thread to work meanwhile.
-constexpr size_t kManyProducts = 100000;
-
-// A scorer and the arrays that it reads.
-class BoundScorer {
-public:
-    BoundScorer(float bias, Vector<float> linear, Matrix<float> factors, const std::string& instruction_set)
-        : linear_(std::move(linear)), factors_(std::move(factors)) {
-        if (factors_.shape(0) != linear_.shape(0)) throw std::invalid_argument("linear and factors differ in length");
-        if (factors_.size() == 0) throw std::invalid_argument("feature_dim and num_factors must be at least 1");
-        const Kernels& kernels = kernels_named(instruction_set);
-        nb::gil_scoped_release release;
-        scorer_ = std::make_unique<Scorer>(bias, linear_.data(), factors_.data(),
-                                           static_cast<int64_t>(factors_.shape(0)),
-                                           static_cast<int64_t>(factors_.shape(1)), kernels);
-    }
-
-    Result<float> score(Vector<int64_t> indptr, Vector<int32_t> indices, Vector<float> values, bool sigmoid,
-                        int threads) const {
-        if (threads < 1) throw std::invalid_argument("threads must be at least 1");
-        const auto count = static_cast<int64_t>(indptr.shape(0)) - 1;
-        Array<float> scores(count);
-        {
-            const ReleaseIfLong release(values.size() * factors_.shape(1) >= kManyProducts);
-            const RowsView rows = checked_rows(indptr, indices, values, scorer_->feature_dim());
-            scorer_->score(rows, count, sigmoid, threads, scores.get());
-        }
-        return to_numpy(std::move(scores), {static_cast<size_t>(count)});
-    }
-
-    int64_t bytes() const { return scorer_->bytes(); }
-    bool finite() const { return scorer_->not_finite() == kFiniteAll; }
-
-private:
-    Vector<float> linear_;
-    Matrix<float> factors_;
-    std::unique_ptr<Scorer> scorer_;
-};
 
 BatchIndexer* new_indexer(int64_t feature_dim, int64_t batch_size, bool all_features, std::optional<bool> dense) {
     if (feature_dim < 1 || batch_size < 1) throw std::invalid_argument("feature_dim and batch_size must be at least 1");
@@ -232,14 +163,6 @@ std::vector<std::string> instruction_sets() {
 }  // namespace
 
 void register_training(nb::module_& m) {
-    nb::class_<BoundScorer>(m, "Scorer")
-        .def(nb::init<float, Vector<float>, Matrix<float>, const std::string&>(), nb::arg("bias"), nb::arg("linear"),
-             nb::arg("factors"), nb::arg("instruction_set") = "")
-        .def_prop_ro("nbytes", &BoundScorer::bytes)
-        .def_prop_ro("finite", &BoundScorer::finite)
-        .def("score", &BoundScorer::score, nb::arg("indptr"), nb::arg("indices"), nb::arg("values"), nb::arg("sigmoid"),
-             nb::arg("threads"));
-
     nb::class_<BatchBlock> block(m, "BatchBlock");
     block
         .def_prop_ro("batches", [](const BatchBlock& block) { return block.index.batches; })

@@ -1,33 +1,17 @@
-// The arrays that training takes from Python and gives to it.
+// What training takes from Python.
 #pragma once
 
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
-#include <utility>
 
+#include "python_arrays.hpp"
 #include "trainer.hpp"
 
 namespace openfm {
 
 namespace nb = nanobind;
-
-template <class T>
-using Vector = nb::ndarray<const T, nb::shape<-1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Matrix = nb::ndarray<const T, nb::shape<-1, -1>, nb::c_contig, nb::device::cpu>;
-template <class T>
-using Result = nb::ndarray<nb::numpy, T>;
-
-template <class T>
-Result<T> to_numpy(Array<T>&& array, std::initializer_list<size_t> shape) {
-    auto* owned = new Array<T>(std::move(array));
-    nb::capsule owner(owned, [](void* p) noexcept { delete static_cast<Array<T>*>(p); });
-    return Result<T>(owned->get(), shape, owner);
-}
 
 // Labelled rows cut into mini-batches. Keeps the arrays that training reads, which must not change.
 struct BatchBlock {

@@ -39,8 +39,7 @@ def create_app(predictor: Predictor, settings: ServingSettings, gate: WorkGate |
     def invocations() -> Response:
         with gate.admit():
             body = read_body(settings.max_body_bytes)
-            with gate.run():
-                return answer_invocation(body, predictor, settings)
+            return answer_invocation(body, predictor, settings, turn=gate.run())
 
     def invoke_endpoint() -> Response:
         refuse_target()

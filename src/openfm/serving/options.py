@@ -11,6 +11,7 @@ from openfm.errors import CustomerError
 from openfm.serving.logs import ServerLogger
 from openfm.serving.settings import ServingSettings
 from openfm.serving.supervisor import HOOKS
+from openfm.serving.worker import FewThreadsWorker
 
 __all__ = ["Capacity", "gunicorn_options"]
 
@@ -19,7 +20,11 @@ RUNNING_PER_WORKER = 2
 not wait for, another is decoded. More would only make each other slower, and /ping with them."""
 
 SPARE_THREADS = 16
-"""Threads of a worker for all that is never queued: /ping, /metrics, lists of models, refusals."""
+"""Threads that a worker may have for all that is never queued: /ping, /metrics, lists of models, refusals."""
+
+KEEP_ALIVE_SECONDS = 65
+"""Load balancers keep idle connections for 60 seconds. Whoever closes first must be them: a server that does so
+meanwhile drops the request that is just being sent."""
 
 CONNECTIONS = 1000
 """Kept-alive connections that a worker holds beside those that its threads are busy with."""
@@ -48,7 +53,7 @@ class Capacity:
 
     @property
     def threads(self) -> int:
-        """Threads of each process, made when they are first needed."""
+        """The most threads of each process: see :class:`openfm.serving.worker.RequestThreads`."""
         return self.admitted + SPARE_THREADS
 
 
@@ -59,10 +64,11 @@ def gunicorn_options(settings: ServingSettings, capacity: Capacity) -> dict[str,
         CustomerError: the file cannot be run, or sets what is ours to set.
     """
     options = {
-        "worker_class": "gthread",
+        "worker_class": FewThreadsWorker.of(capacity.running),
         "workers": capacity.processes,
         "threads": capacity.threads,
         "worker_connections": capacity.threads + CONNECTIONS,
+        "keepalive": KEEP_ALIVE_SECONDS,
         "timeout": settings.timeout,
         "graceful_timeout": settings.graceful_timeout,
         "preload_app": True,

@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from openfm.codecs.plain import answer_plain
 from openfm.codecs.predictions import Predictions
-from openfm.codecs.requests import RankingQuery
+from openfm.codecs.requests import Body, RankingQuery
 from openfm.encoding import ColumnEncoder
 from openfm.errors import RequestError
 from openfm.fm.explain import Explanation, explain_rows
@@ -26,6 +27,9 @@ AMAZONS_THRESHOLD = 0.5
 
 MOST_EXPLAINED_FEATURES = 2048
 """The non-zero features that a row may have if it is to be explained: all of their pairs are looked at."""
+
+_READING = 16  # products that reading a byte takes as long as, at most
+_QUICK = 2**22  # products
 
 _MOST_PAIRS_LOOKED_AT = 64 * MOST_EXPLAINED_FEATURES**2  # for the explanations of one ranking: some seconds
 _MOST_PAIRS_LISTED = 10**6  # in them: some 50 MB
@@ -59,6 +63,10 @@ class Predictor:
         """The width of the rows that it takes."""
         return self._machine.feature_dim
 
+    def is_quick(self, body: Body) -> bool:
+        """Whether to answer a plain request of this length takes a fraction of a millisecond, whatever is in it."""
+        return len(body) * (_READING + self._machine.num_factors) <= _QUICK
+
     def predict(self, rows: SparseRows, threshold: Threshold = AMAZONS_THRESHOLD) -> Predictions:
         """Score rows; a binary classifier labels them too.
 
@@ -71,6 +79,12 @@ class Predictor:
         if not finite.all():
             raise RequestError(f"instance {int(np.argmin(finite))}: its score overflows float32; scale its values down")
         return Predictions(scores, self._labels(scores, threshold))
+
+    def answer_plain(
+        self, body: Body, threshold: Threshold = AMAZONS_THRESHOLD, *, lines: bool, answer_lines: bool
+    ) -> tuple[bytes, int] | None:
+        """The answer to a plain request, and the number of its rows: see :func:`openfm.codecs.plain.answer_plain`."""
+        return answer_plain(body, self._machine, self._resolved(threshold), lines=lines, answer_lines=answer_lines)
 
     def explain(self, rows: SparseRows, pairs: int) -> Iterator[Explanation]:
         """Where each row's score comes from, with at most so many of its pairs.
@@ -126,7 +140,10 @@ class Predictor:
     def _labels(self, scores: npt.NDArray[np.float32], threshold: Threshold) -> npt.NDArray[np.float32] | None:
         if self._machine.predictor_type is PredictorType.REGRESSOR:
             return None
-        return predicted_labels(scores, self._stored_threshold if threshold == "stored" else threshold)
+        return predicted_labels(scores, self._resolved(threshold))
+
+    def _resolved(self, threshold: Threshold) -> float:
+        return self._stored_threshold if threshold == "stored" else threshold
 
 
 def _widest(query: RankingQuery, ranking: Ranking) -> int:

@@ -88,27 +88,6 @@ def test_what_other_features_hold_does_not_reach_a_score(k):
     assert machine.decision_function(rows) == [4.0]
 
 
-@pytest.mark.parametrize("k", [1, 5, 8, 12, 24])
-@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
-def test_all_finite_looks_at_every_parameter(k, value):
-    machine = machine_of(11, k)
-    assert machine.all_finite
-    for f in range(11):
-        linear = machine.linear.copy()
-        linear[f] = value
-        assert not FactorizationMachine(0.0, linear, machine.factors, PredictorType.REGRESSOR).all_finite
-        for column in {0, k // 2, k - 1}:
-            factors = machine.factors.copy()
-            factors[f, column] = value
-            assert not FactorizationMachine(0.0, machine.linear, factors, PredictorType.REGRESSOR).all_finite
-    assert not FactorizationMachine(value, machine.linear, machine.factors, PredictorType.REGRESSOR).all_finite
-
-
-def test_large_parameters_are_finite_where_their_squares_are_not():
-    machine = FactorizationMachine(0.0, [3e38], [[3e38, -3e38]], PredictorType.REGRESSOR)
-    assert machine.all_finite
-
-
 def test_a_machine_takes_little_more_memory_than_its_parameters():
     machine = machine_of(1000, 10)
     assert 44000 + 4000 <= machine.nbytes <= 44000 + 4000 + 8 * 64

@@ -158,12 +158,12 @@ def test_a_refused_request_is_logged(client: FlaskClient, caplog: pytest.LogCapt
 def test_an_unexpected_error_is_logged_and_hidden(
     app: Flask, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("the secret")
 
     client = app.test_client()
     with monkeypatch.context() as patch:
-        patch.setattr(Predictor, "predict", fail)
+        patch.setattr(Predictor, "answer_plain", fail)
         response = client.post("/invocations", data=INSTANCES)
 
     assert (response.status_code, response.data) == (500, b"Internal Server Error")
@@ -175,10 +175,10 @@ def test_an_unexpected_error_is_logged_and_hidden(
 
 
 def test_out_of_memory(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(Predictor, "predict", fail)
+    monkeypatch.setattr(Predictor, "answer_plain", fail)
     response = client.post("/invocations", data=INSTANCES)
 
     assert response.status_code == 507

@@ -122,11 +122,11 @@ def test_507_until_another_is_unloaded(client: FlaskClient, registry: ModelRegis
 def test_507_when_an_invocation_runs_out_of_memory(
     client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
     load(client, "x", write_model(tmp_path, "x", 0))
-    monkeypatch.setattr(Predictor, "predict", fail)
+    monkeypatch.setattr(Predictor, "answer_plain", fail)
     response = client.post("/models/x/invoke", data=INSTANCES)
 
     assert response.status_code == 507

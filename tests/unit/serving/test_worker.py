@@ -1,0 +1,112 @@
+"""The threads of a worker: few, and others in the place of those that are stuck."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from openfm.serving.worker import FewThreadsWorker, RequestThreads
+
+
+@pytest.fixture
+def threads() -> Iterator[RequestThreads]:
+    pool = RequestThreads(usual=2, most=5)
+    yield pool
+    pool.shutdown()
+
+
+def names() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("openfm-")]
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("waited 60 s")
+
+
+def test_results_and_errors_come_back(threads: RequestThreads) -> None:
+    assert threads.submit(divmod, 7, 2).result(60) == (3, 1)
+    assert threads.submit(int, "11", base=2).result(60) == 3
+    failing = threads.submit(divmod, 1, 0)
+    assert isinstance(failing.exception(60), ZeroDivisionError)
+
+
+def test_quick_jobs_take_turns_on_few_threads(threads: RequestThreads) -> None:
+    order: list[int] = []
+    threads._replace_stuck = lambda: None  # type: ignore[method-assign] # this machine may stop a thread for long
+    futures = [threads.submit(order.append, number) for number in range(100)]
+    for future in futures:
+        future.result(60)
+    assert sorted(order) == list(range(100))
+    assert names().count("openfm-request") == 2
+
+
+def test_what_is_stuck_does_not_hold_up_the_others(threads: RequestThreads) -> None:
+    go_on = threading.Event()
+    stuck = [threads.submit(go_on.wait, 120) for _ in range(4)]
+    assert threads.submit(lambda: "quick").result(60) == "quick"
+    assert not any(future.done() for future in stuck)
+
+    stuck.append(threads.submit(go_on.wait, 120))
+    late = threads.submit(lambda: "late")  # there are five threads at most
+    wait_until(lambda: all(future.running() for future in stuck))
+    assert not late.done()
+    go_on.set()
+    assert late.result(60) == "late"
+    assert [future.result(60) for future in stuck] == [True] * 5
+
+
+def test_threads_that_are_not_needed_any_more_end(threads: RequestThreads) -> None:
+    go_on = threading.Event()
+    stuck = [threads.submit(go_on.wait, 120) for _ in range(4)]
+    wait_until(lambda: all(future.running() for future in stuck))
+    go_on.set()
+
+    def few() -> bool:
+        threads.submit(int).result(60)
+        return names().count("openfm-request") == 2
+
+    wait_until(few)
+
+
+def test_after_a_rest_somebody_looks_after_them_again(threads: RequestThreads) -> None:
+    threads.submit(int).result(60)
+    wait_until(lambda: threads._at_rest)
+    go_on = threading.Event()
+    stuck = [threads.submit(go_on.wait, 120) for _ in range(2)]
+    assert threads.submit(lambda: "quick").result(60) == "quick"
+    go_on.set()
+    assert all(future.result(60) for future in stuck)
+
+
+def test_shutdown_finishes_what_was_given_and_ends_the_threads() -> None:
+    before = names()
+    pool = RequestThreads(usual=2, most=5)
+    futures = [pool.submit(time.sleep, 0.01) for _ in range(10)]
+    pool.shutdown()
+    assert all(future.done() for future in futures)
+    assert names() == before
+
+
+def test_shutdown_may_cancel_what_waits() -> None:
+    pool = RequestThreads(usual=1, most=1)
+    go_on = threading.Event()
+    running, waiting = pool.submit(go_on.wait, 120), pool.submit(int)
+    wait_until(running.running)
+    pool.shutdown(wait=False, cancel_futures=True)
+    go_on.set()
+    assert running.result(60)
+    assert waiting.cancelled()
+
+
+def test_workers_of_other_numbers() -> None:
+    worker = FewThreadsWorker.of(7)
+    assert issubclass(worker, FewThreadsWorker)
+    assert worker.usual_threads == 7
+    assert FewThreadsWorker.usual_threads == 2
