@@ -1,6 +1,7 @@
 // Threads: for parts that do not wait for each other, and for a loop whose members meet at barriers.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -30,8 +31,9 @@ void run_parts(int64_t parts, int threads, const Part& part) {
     for (std::thread& helper : helpers) helper.join();
 }
 
-// Where the members of a team wait for each other. A member spins for some microseconds and then sleeps: on a shared
-// machine a spinning waiter takes the processor from the one it waits for.
+// Where the members of a team wait for each other. A member spins, as the others are there within microseconds (see
+// SharedWork) and to wake it from sleep takes longer; and sleeps if they are not: on a shared machine a spinning waiter
+// takes the processor from the one it waits for.
 class Barrier {
 public:
     explicit Barrier(int members) : members_(members) {}
@@ -59,12 +61,49 @@ public:
     }
 
 private:
-    static constexpr int kSpins = 400;  // about 15 us
+    static constexpr int kSpins = 1500;  // about 50 us
     const int members_;
     std::atomic<int> arrived_{0};
     std::atomic<unsigned> generation_{0};
     std::mutex mutex_;
     std::condition_variable changed_;
+};
+
+// A piece of work [begin, end).
+struct Share {
+    int64_t begin, end;
+};
+
+// Work that is cut into a share for each member of a team. Who is done with his own takes from what the others have left:
+// shares are guesses of equal work, and a member may lose its processor. What comes out is the same whoever does it.
+class SharedWork {
+public:
+    explicit SharedWork(int members) : taken_(static_cast<size_t>(members)) {}
+
+    // Makes the member's share whole again; no member may be in run().
+    void reset(int member) { taken_[static_cast<size_t>(member)].count.store(0, std::memory_order_relaxed); }
+
+    // work(share), `piece` items at a time, until all shares are taken; share_of(m) is that of member m.
+    template <class ShareOf, class Work>
+    void run(int member, int64_t piece, const ShareOf& share_of, const Work& work) {
+        const int members = static_cast<int>(taken_.size());
+        if (members == 1) return work(share_of(0));
+        for (int i = 0; i < members; ++i) {
+            const int owner = (member + i) % members;
+            const Share share = share_of(owner);
+            std::atomic<int64_t>& taken = taken_[static_cast<size_t>(owner)].count;
+            while (share.begin + taken.load(std::memory_order_relaxed) < share.end) {
+                const int64_t begin = share.begin + taken.fetch_add(piece, std::memory_order_relaxed);
+                if (begin < share.end) work(Share{begin, std::min(begin + piece, share.end)});
+            }
+        }
+    }
+
+private:
+    struct alignas(64) Taken {  // a cache line of its own
+        std::atomic<int64_t> count{0};
+    };
+    std::vector<Taken> taken_;
 };
 
 // Threads that start with the first work given to them, so that a process may fork before, and end with the team.

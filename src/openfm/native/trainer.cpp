@@ -201,6 +201,7 @@ Trainer::Outcome Trainer::train(const TrainingRows& block, int64_t first, int64_
     table_.expect_moments();
     const int members = useful_threads(block);
     Barrier barrier(members);
+    SharedWork rows(members), features(members);
     std::atomic<uint32_t> bad{kFiniteAll};
     int64_t done = 0;
     const auto work = [&](int member) {
@@ -208,9 +209,11 @@ Trainer::Outcome Trainer::train(const TrainingRows& block, int64_t first, int64_
         for (int64_t number = first; number < last && bad.load(std::memory_order_relaxed) == kFiniteAll; ++number) {
             const Batch batch = batch_of(block, number);
             if (member == 0) begin_step();
-            forward(batch, member, members);
+            features.reset(member);
+            forward(batch, rows, member, members);
             barrier.wait();
-            uint32_t found = update(batch, member, members);
+            rows.reset(member);
+            uint32_t found = update(batch, features, member, members);
             if (member == 0) found |= finish_batch(batch, sums[done++]);
             if (found != kFiniteAll) bad.fetch_or(found, std::memory_order_relaxed);
             barrier.wait();
@@ -223,37 +226,46 @@ Trainer::Outcome Trainer::train(const TrainingRows& block, int64_t first, int64_
     return {done, bad.load(std::memory_order_relaxed)};
 }
 
-// The member's share of the batch's rows: whole groups of 8, so that no two threads write to one vector. All padding is
-// one row: it is empty, so that its prediction is the same everywhere and no feature sees it.
-void Trainer::forward(const Batch& batch, int member, int members) {
+// The batch's rows: in whole groups of 8, so that no two threads write to one vector. All padding is one row: it is empty,
+// so that its prediction is the same everywhere and no feature sees it.
+void Trainer::forward(const Batch& batch, SharedWork& work, int member, int members) {
+    constexpr int64_t kPiece = 4;  // groups
     const TrainingRows& block = batch.block;
     const int64_t rows = std::min(batch.targets.real + 1, options_.batch_size);
     const int64_t groups = (rows + kLanes - 1) / kLanes;
-    const int64_t begin = groups * member / members * kLanes;
-    const int64_t end = std::min(rows, groups * (member + 1) / members * kLanes);
-    if (block.index.dense) {
-        kernels_.forward_dense(table_.view(), bias_.parameter, options_.loss, block.index.dense->view(batch.number),
-                               batch.targets, begin, end, batch.results);
-        return;
-    }
-    RowsView of_batch = block.rows;
-    of_batch.indptr += batch.number * options_.batch_size;
-    kernels_.forward(table_.view(), bias_.parameter, options_.loss, of_batch, batch.targets, begin, end,
-                     batch.results);
+    const auto share_of = [&](int m) { return even_share(groups, m, members); };
+    work.run(member, kPiece, share_of, [&](Share share) {
+        const int64_t begin = share.begin * kLanes, end = std::min(rows, share.end * kLanes);
+        if (block.index.dense) {
+            kernels_.forward_dense(table_.view(), bias_.parameter, options_.loss,
+                                   block.index.dense->view(batch.number), batch.targets, begin, end, batch.results);
+            return;
+        }
+        RowsView of_batch = block.rows;
+        of_batch.indptr += batch.number * options_.batch_size;
+        kernels_.forward(table_.view(), bias_.parameter, options_.loss, of_batch, batch.targets, begin, end,
+                         batch.results);
+    });
 }
 
-// The member's share of the batch's features.
-uint32_t Trainer::update(const Batch& batch, int member, int members) {
+// The batch's features. Returns what the member found not to be finite.
+uint32_t Trainer::update(const Batch& batch, SharedWork& work, int member, int members) {
     const BatchIndex& index = batch.block.index;
+    uint32_t bad = kFiniteAll;
     const auto with = [&](const auto& view, auto kernel) {
-        const auto [begin, end] = share(view, member, members);
-        return kernel(table_.view(), view, batch.results, linear_step_, factors_step_, begin, end);
+        work.run(member, kFeaturesPiece, [&](int m) { return share(view, m, members); }, [&](Share part) {
+            bad |= kernel(table_.view(), view, batch.results, linear_step_, factors_step_, part.begin, part.end);
+        });
+        return bad;
     };
     if (index.dense) {
         const DenseView view = index.dense->view(batch.number);
-        const int64_t groups = view.feature_groups();
-        return kernels_.update_dense(table_.view(), view, batch.results, linear_step_, factors_step_,
-                                     groups * member / members, groups * (member + 1) / members);
+        const auto share_of = [&](int m) { return even_share(view.feature_groups(), m, members); };
+        work.run(member, kFeaturesPiece / kLanes, share_of, [&](Share part) {
+            bad |= kernels_.update_dense(table_.view(), view, batch.results, linear_step_, factors_step_, part.begin,
+                                         part.end);
+        });
+        return bad;
     }
     return index.sparse.narrow ? with(index.sparse.view16(batch.number), kernels_.update16)
                                : with(index.sparse.view32(batch.number), kernels_.update32);

@@ -148,9 +148,9 @@ public:
 private:
     struct Batch;
     Batch batch_of(const TrainingRows& block, int64_t number);
-    void forward(const Batch& batch, int member, int members);
-    uint32_t update(const Batch& batch, int member, int members);
-    void write_gradients(const Batch& batch, const GradientRows& out, int member, int members);
+    void forward(const Batch& batch, SharedWork& work, int member, int members);
+    uint32_t update(const Batch& batch, SharedWork& work, int member, int members);
+    void write_gradients(const Batch& batch, const GradientRows& out, SharedWork& work, int member, int members);
     uint32_t finish_batch(const Batch& batch, BatchSums& sums);
     RowSums sum_rows(const Batch& batch) const;
     uint32_t finish_step(const RowSums& total, BatchSums& sums);

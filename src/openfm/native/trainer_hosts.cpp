@@ -30,12 +30,13 @@ HostSums Trainer::gradients(const TrainingRows& block, int64_t number, const int
     const int members = useful_threads(block);
     const Batch batch = batch_of(block, number);
     Barrier barrier(members);
+    SharedWork of_rows(members), of_features(members);
     HostSums sums{};
     const auto work = [&](int member) {
         if (member >= members) return;
-        forward(batch, member, members);
+        forward(batch, of_rows, member, members);
         barrier.wait();
-        write_gradients(batch, {rows, places}, member, members);
+        write_gradients(batch, {rows, places}, of_features, member, members);
         if (member == 0) sums = to_fields(sum_rows(batch));
     };
     if (members == 1)
@@ -45,18 +46,19 @@ HostSums Trainer::gradients(const TrainingRows& block, int64_t number, const int
     return sums;
 }
 
-// The member's share of the batch's features.
-void Trainer::write_gradients(const Batch& batch, const GradientRows& out, int member, int members) {
+void Trainer::write_gradients(const Batch& batch, const GradientRows& out, SharedWork& work, int member, int members) {
     const BatchIndex& index = batch.block.index;
     const auto with = [&](const auto& view, auto kernel) {
-        const auto [begin, end] = share(view, member, members);
-        kernel(table_.view(), view, batch.results, out, begin, end);
+        work.run(member, kFeaturesPiece, [&](int m) { return share(view, m, members); }, [&](Share part) {
+            kernel(table_.view(), view, batch.results, out, part.begin, part.end);
+        });
     };
     if (index.dense) {
         const DenseView view = index.dense->view(batch.number);
-        const int64_t groups = view.feature_groups();
-        kernels_.gradients_dense(table_.view(), view, batch.results, out, groups * member / members,
-                                 groups * (member + 1) / members);
+        const auto share_of = [&](int m) { return even_share(view.feature_groups(), m, members); };
+        work.run(member, kFeaturesPiece / kLanes, share_of, [&](Share part) {
+            kernels_.gradients_dense(table_.view(), view, batch.results, out, part.begin, part.end);
+        });
     } else if (index.sparse.narrow) {
         with(index.sparse.view16(batch.number), kernels_.gradients16);
     } else {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <utility>
 
 #include "trainer.hpp"
 
@@ -49,9 +48,15 @@ struct Trainer::Batch {
     RowResults results;
 };
 
+constexpr int64_t kFeaturesPiece = 64;  // of a batch's features, that a member takes at a time
+
+inline Share even_share(int64_t count, int member, int members) {
+    return {count * member / members, count * (member + 1) / members};
+}
+
 // The share of one of several members in a batch's features: contiguous, of equal work.
 template <class Row>
-std::pair<int64_t, int64_t> share(const FeatureView<Row>& batch, int member, int members) {
+Share share(const FeatureView<Row>& batch, int member, int members) {
     constexpr int64_t kUpdateCost = 4;  // of a feature, in entries
     const auto cost = [&](int64_t f) { return batch.starts[f] + kUpdateCost * f; };
     const auto border = [&](int64_t number) {
