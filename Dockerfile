@@ -8,12 +8,12 @@ RUN apt-get update \
 WORKDIR /source
 COPY pyproject.toml CMakeLists.txt README.md LICENSE ./
 COPY src src
-RUN pip wheel --no-cache-dir --wheel-dir /wheels '.[serve,tables]'
+RUN pip wheel --no-cache-dir --wheel-dir /wheels '.[serve,tables,hosts]'
 # The environment is made at the path where it will stay. It keeps its pip: SageMaker's SDK v3 and derived images use
 # it. The test suites of numpy and scipy go: they are a seventh of the image; and of pyarrow, which reads Parquet, what
 # talks to others' services and its headers: they are a third of it.
 RUN python3 -m venv /opt/openfm \
-    && /opt/openfm/bin/pip install --no-cache-dir --no-index --find-links /wheels 'openfm[serve,tables]' \
+    && /opt/openfm/bin/pip install --no-cache-dir --no-index --find-links /wheels 'openfm[serve,tables,hosts]' \
     && find /opt/openfm/lib/python3*/site-packages/numpy /opt/openfm/lib/python3*/site-packages/scipy \
         -type d -name tests -prune -exec rm -rf {} + \
     && cd /opt/openfm/lib/python3*/site-packages/pyarrow \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 import urllib.error
@@ -24,7 +25,9 @@ __all__ = [
     "start_image",
 ]
 
-IMAGE = "openfm"
+IMAGE = os.environ.get("OPENFM_TEST_IMAGE", "openfm")
+"""The image under test."""
+
 READY_SECONDS = 180
 
 Body = bytes | Iterable[bytes] | None

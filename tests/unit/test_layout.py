@@ -90,6 +90,15 @@ def test_only_serving_knows_the_web():
     assert users == {"serving"}
 
 
+def test_only_the_hosts_know_the_engine():
+    users = {
+        path.relative_to(SOURCE).parent
+        for _, path, tree in modules()
+        if "xgboost" in {name.split(".")[0] for name in imported(tree)}
+    }
+    assert users == {Path("training/hosts")}
+
+
 def test_only_the_contract_and_the_command_line_read_the_environment():
     readers = {
         room

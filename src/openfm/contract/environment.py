@@ -23,6 +23,13 @@ DEFAULT_CHECKPOINT_SECONDS = 60.0
 
 DEFAULT_PIPE_TIMEOUT = 600.0
 
+DEFAULT_HOSTS_PORT = 9099
+
+DEFAULT_HOSTS_WAIT = 900.0
+
+LAST_PORT = 65534
+"""Of the first of the two ports at which hosts meet."""
+
 _STRICT = Variable(
     ("OPENFM_STRICT",),
     "'1' refuses hyperparameters of openfm's own, in the words of Amazon's container",
@@ -42,8 +49,16 @@ _PIPE_TIMEOUT = Variable(
     "seconds to wait for a FIFO of Pipe mode, and for its next data",
     f"'{DEFAULT_PIPE_TIMEOUT:g}'",
 )
+_HOSTS_PORT = Variable(
+    ("OPENFM_HOSTS_PORT",),
+    "the first of two ports at which [several hosts](hosts.md) meet; the same on all hosts",
+    f"'{DEFAULT_HOSTS_PORT}'",
+)
+_HOSTS_WAIT = Variable(("OPENFM_HOSTS_WAIT",), "seconds to wait for the other hosts", f"'{DEFAULT_HOSTS_WAIT:g}'")
 
-VARIABLES = (_STRICT, _NUM_THREADS, _CHECKPOINT_SECONDS, _CACHE_BYTES, _PIPE_TIMEOUT)
+VARIABLES = (
+    _STRICT, _NUM_THREADS, _CHECKPOINT_SECONDS, _CACHE_BYTES, _PIPE_TIMEOUT, _HOSTS_PORT, _HOSTS_WAIT,
+)  # fmt: skip
 """All of them."""
 
 _UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -59,6 +74,8 @@ class Environment:
         checkpoint_seconds: how long an epoch is trained before the next checkpoint, above 0.
         pipe_timeout: seconds to wait for a FIFO of Pipe mode, and for its next data, above 0.
         cache_bytes: how much memory data kept between epochs may take; None: the job decides.
+        hosts_port: at which several hosts meet on the first of them, and at the next.
+        hosts_wait: seconds to wait for the other hosts, above 0.
     """
 
     strict: bool
@@ -66,6 +83,8 @@ class Environment:
     checkpoint_seconds: float = DEFAULT_CHECKPOINT_SECONDS
     pipe_timeout: float = DEFAULT_PIPE_TIMEOUT
     cache_bytes: int | None = None
+    hosts_port: int = DEFAULT_HOSTS_PORT
+    hosts_wait: float = DEFAULT_HOSTS_WAIT
 
     @classmethod
     def read(cls, environ: Mapping[str, str], *, cpus: Callable[[], int] | None = None) -> Environment:
@@ -84,6 +103,8 @@ class Environment:
             checkpoint_seconds=_seconds(environ, _CHECKPOINT_SECONDS.name) or DEFAULT_CHECKPOINT_SECONDS,
             pipe_timeout=_seconds(environ, _PIPE_TIMEOUT.name) or DEFAULT_PIPE_TIMEOUT,
             cache_bytes=_bytes(environ, _CACHE_BYTES.name),
+            hosts_port=_port(environ, _HOSTS_PORT.name) or DEFAULT_HOSTS_PORT,
+            hosts_wait=_seconds(environ, _HOSTS_WAIT.name) or DEFAULT_HOSTS_WAIT,
         )
 
 
@@ -140,6 +161,18 @@ def _seconds(environ: Mapping[str, str], key: str) -> float | None:
     raise CustomerError(
         f"The environment variable {key} is '{environ[key]}', but it takes a number of seconds "
         f"above 0, such as {DEFAULT_CHECKPOINT_SECONDS:g}. Correct it, or leave it unset."
+    )
+
+
+def _port(environ: Mapping[str, str], key: str) -> int | None:
+    value = environ.get(key, "").strip()
+    if not value:
+        return None
+    if re.fullmatch("[0-9]{1,5}", value) and 1 <= int(value) <= LAST_PORT:
+        return int(value)
+    raise CustomerError(
+        f"The environment variable {key} is '{environ[key]}', but it takes a port from 1 to {LAST_PORT}. Correct it, "
+        f"or leave it unset for {DEFAULT_HOSTS_PORT}."
     )
 
 

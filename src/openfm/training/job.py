@@ -106,6 +106,11 @@ class _Job:
         self._environment = Environment.read(environ)
         paths.require_job()
         resources = ResourceConfig.read(paths.resource_config)
+        if len(resources.hosts) > 1:
+            raise CustomerError(
+                f"The job asks for {len(resources.hosts)} instances ({', '.join(resources.hosts)}), but openfm trains "
+                "on one instance only in this version. Set the instance count to 1."
+            )
         self._hyperparameters = Hyperparameters.parse(
             read_hyperparameters(paths.hyperparameters), strict=self._environment.strict
         )

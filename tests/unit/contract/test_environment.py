@@ -33,6 +33,12 @@ def test_checkpoint_seconds(value: str, seconds: float) -> None:
     assert Environment.read({"OPENFM_CHECKPOINT_SECONDS": value}).checkpoint_seconds == seconds
 
 
+def test_where_and_how_long_hosts_meet() -> None:
+    assert (Environment.read({}).hosts_port, Environment.read({}).hosts_wait) == (9099, 900.0)
+    given = Environment.read({"OPENFM_HOSTS_PORT": "65534", "OPENFM_HOSTS_WAIT": "2.5"})
+    assert (given.hosts_port, given.hosts_wait) == (65534, 2.5)
+
+
 def test_pipe_timeout() -> None:
     assert Environment.read({}).pipe_timeout == 600.0
     assert Environment.read({"OPENFM_PIPE_TIMEOUT": "2.5"}).pipe_timeout == 2.5
@@ -54,6 +60,10 @@ def test_cache_bytes(value: str, expected: int | None) -> None:
         ("OPENFM_CACHE_BYTES", "all"),
         ("OPENFM_CACHE_BYTES", "2GB"),
         ("OPENFM_PIPE_TIMEOUT", "0"),
+        ("OPENFM_HOSTS_WAIT", "long"),
+        ("OPENFM_HOSTS_PORT", "0"),
+        ("OPENFM_HOSTS_PORT", "65535"),
+        ("OPENFM_HOSTS_PORT", "tcp"),
         ("OPENFM_CHECKPOINT_SECONDS", "0"),
         ("OPENFM_CHECKPOINT_SECONDS", "-1"),
         ("OPENFM_CHECKPOINT_SECONDS", "nan"),
