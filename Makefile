@@ -68,12 +68,13 @@ bench: $(VENV)/tools.stamp mxnet ## speed and memory beside other programs, half
 	$(BIN)/python -m benchmarks $(BENCH)
 
 soak: export PYTHONPATH := tests
-soak: $(VENV)/tools.stamp ## the long campaigns of soak/, about an hour
+soak: $(VENV)/tools.stamp ## the long campaigns of soak/, about two hours; the last needs Docker and the image
 	$(BIN)/python -m soak.resume
 	$(BIN)/python -m soak.multi_model
 	$(BIN)/python -m soak.load
 	$(BIN)/python -m soak.stop
 	$(BIN)/python -m soak.decoder
+	$(BIN)/python -m soak.hosts
 
 wheel: $(VENV)/tools.stamp ## a manylinux wheel for this Python, in dist/
 	rm -rf build/wheel dist

@@ -93,9 +93,15 @@ def _wrong_kind(job: BreakableJob) -> None:
     job.configure("resourceconfig.json", {"current_host": "algo 1"})
 
 
-@fails("several instances")
-def _several_instances(job: BreakableJob) -> None:
-    job.configure("resourceconfig.json", {"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]})
+@fails("a host that is none of several")
+def _unknown_host(job: BreakableJob) -> None:
+    job.configure("resourceconfig.json", {"current_host": "algo-3", "hosts": ["algo-1", "algo-2"]})
+
+
+@fails("the other hosts do not come")
+def _alone_of_several(job: BreakableJob) -> None:
+    job.configure("resourceconfig.json", {"current_host": "127.0.0.2", "hosts": ["127.0.0.1", "127.0.0.2"]})
+    job.environ |= {"OPENFM_HOSTS_WAIT": "3", "OPENFM_HOSTS_PORT": "9"}
 
 
 @fails("an environment variable has a wrong value")

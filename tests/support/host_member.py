@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from openfm.contract.config import ResourceConfig
+from openfm.contract.environment import Environment
 from openfm.contract.paths import ContractPaths
 from openfm.errors import OpenFMError
 from openfm.training.hosts import group, heartbeat, tracker
@@ -77,10 +79,8 @@ def main() -> None:
     stopping = paths.base / "stop"
     try:
         hosts = connect(
-            names.split(","),
-            rank,
-            port=port,
-            wait_seconds=wait,
+            ResourceConfig(current_host=names.split(",")[rank], hosts=tuple(names.split(","))),
+            Environment(strict=False, num_threads=1, hosts_port=port, hosts_wait=wait),
             stopping=stopping.exists,
             log=lambda line: print(line, flush=True),
             leave=lambda error: leave_failed(paths, error),

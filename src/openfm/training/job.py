@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from openfm.artifact.model import Model
@@ -30,6 +31,8 @@ from openfm.fm.trainer import Trainer, initial_machine
 from openfm.training.checkpointing import Checkpointing, SavedJob
 from openfm.training.epochs import EpochLoop
 from openfm.training.hosts.fleet import Connect, Fleet
+from openfm.training.hosts.leaving import leave_failed, leave_if_connected
+from openfm.training.hosts.rendezvous import JoiningStoppedError, connect
 from openfm.training.memory import JobMemory
 from openfm.training.scoring import score_channel
 from openfm.training.stop import StopRequest
@@ -58,14 +61,17 @@ def main(environ: Mapping[str, str]) -> int:
 
     Returns:
         The exit code: 0 done or stopped on request, 1 a bug of openfm, 2 something that the
-        customer can mend, 3 the machine refused something.
+        customer can mend, 3 the machine refused something. A job of several hosts does not
+        return: it ends the process with that code.
     """
     paths = ContractPaths.from_environ(environ)
     stop = StopRequest()
     stop.catch()
     map_arrays()
     try:
-        run(paths, environ, stop)
+        run(paths, environ, stop, connect=partial(connect, leave=partial(leave_failed, paths)))
+    except JoiningStoppedError:
+        print("Stopped on request before all hosts were connected. There is no model.", flush=True)
     except Exception as exception:  # the last place where blame can be told
         stop.ignore()
         error = classify(exception)
@@ -73,8 +79,10 @@ def main(environ: Mapping[str, str]) -> int:
         write_failure(paths, error)
         if error is not exception:
             sys.excepthook(type(exception), exception, exception.__traceback__)
+        leave_if_connected(error.exit_code)
         return error.exit_code
     stop.ignore()
+    leave_if_connected(0)
     return 0
 
 
@@ -106,11 +114,6 @@ class _Job:
         self._environment = Environment.read(environ)
         paths.require_job()
         resources = ResourceConfig.read(paths.resource_config)
-        if len(resources.hosts) > 1:
-            raise CustomerError(
-                f"The job asks for {len(resources.hosts)} instances ({', '.join(resources.hosts)}), but openfm trains "
-                "on one instance only in this version. Set the instance count to 1."
-            )
         self._hyperparameters = Hyperparameters.parse(
             read_hyperparameters(paths.hyperparameters), strict=self._environment.strict
         )
@@ -132,8 +135,8 @@ class _Job:
             return None
         if connect is None:
             raise CustomerError(
-                f"The job asks for {len(resources.hosts)} instances ({', '.join(resources.hosts)}), but openfm trains "
-                "on one instance only in this version. Set the instance count to 1."
+                f"The job has {len(resources.hosts)} hosts ({', '.join(resources.hosts)}), but this is not run on each of "
+                "them. Run the program 'train' on each, or 'openfm train'."
             )
         collective = connect(
             resources, self._environment, stopping=lambda: self._own_stop.requested, log=self._log.info

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 
+from openfm.contract.config import ResourceConfig
+from openfm.contract.environment import Environment
 from openfm.errors import PlatformError
 from openfm.training.hosts.discovery import address_towards, resolve
 from openfm.training.hosts.engine import Communicator, Ring, require_engine
@@ -29,24 +31,20 @@ class JoiningStoppedError(Exception):
 
 
 def connect(
-    hosts: Sequence[str],
-    rank: int,
+    resources: ResourceConfig,
+    environment: Environment,
     *,
-    port: int,
-    wait_seconds: float,
     stopping: Callable[[], bool],
     log: Callable[[str], None],
     leave: Callable[[PlatformError], object],
 ) -> HostGroup:
-    """Connect this host with the others.
+    """Connect this host with the others of its job; a :class:`~openfm.training.hosts.fleet.Connect`.
 
     The process must end by :mod:`openfm.training.hosts.leaving` afterwards, also where this raises.
 
     Args:
-        hosts: names of all hosts, sorted, two or more.
-        rank: which of them this is.
-        port: at which the hosts meet on the first host, and the one after it.
-        wait_seconds: how long to wait for the others.
+        resources: which hosts there are, two or more.
+        environment: tells the port at which they meet, and how long to wait.
         stopping: asked all the time whether to give up.
         log: told what is waited for.
         leave: ends the process with an error; called on another thread where a host is lost and this one does not see.
@@ -56,8 +54,9 @@ def connect(
         PlatformError: the hosts have not come together in time, or one was lost.
         JoiningStoppedError: as requested.
     """
-    require_engine(len(hosts))
-    return _Meeting(hosts, rank, port, wait_seconds, stopping, log).hold(HostGroup(hosts, rank, leave))
+    require_engine(len(resources.hosts))
+    group = HostGroup(resources.hosts, resources.rank, leave)
+    return _Meeting(resources, environment, stopping, log).hold(group)
 
 
 class _Meeting:
@@ -65,16 +64,14 @@ class _Meeting:
 
     def __init__(
         self,
-        hosts: Sequence[str],
-        rank: int,
-        port: int,
-        wait_seconds: float,
+        resources: ResourceConfig,
+        environment: Environment,
         stopping: Callable[[], bool],
         log: Callable[[str], None],
     ) -> None:
-        self._hosts, self._rank, self._port = hosts, rank, port
-        self._wait_seconds = wait_seconds
-        self._deadline = time.monotonic() + wait_seconds
+        self._hosts, self._rank, self._port = resources.hosts, resources.rank, environment.hosts_port
+        self._wait_seconds = environment.hosts_wait
+        self._deadline = time.monotonic() + self._wait_seconds
         self._stopping, self._log = stopping, log
         self._tracker: TrackerProcess | None = None
         self._reason = "not all have come"
