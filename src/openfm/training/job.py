@@ -135,8 +135,8 @@ class _Job:
             return None
         if connect is None:
             raise CustomerError(
-                f"The job has {len(resources.hosts)} hosts ({', '.join(resources.hosts)}), but this is not run on each of "
-                "them. Run the program 'train' on each, or 'openfm train'."
+                f"The job has {len(resources.hosts)} hosts ({', '.join(resources.hosts)}), but runs on one. "
+                "Run the program 'train' on each, or 'openfm train'."
             )
         collective = connect(
             resources, self._environment, stopping=lambda: self._own_stop.requested, log=self._log.info
