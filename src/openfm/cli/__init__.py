@@ -10,7 +10,7 @@ __all__ = ["SECTIONS", "VERBS", "main"]
 
 SECTIONS = {
     "Train and serve": {
-        "train": "Train the job that SageMaker's folders describe.",
+        "train": "Train on a table, or the job of SageMaker's folders.",
         "serve": "Serve a model: GET /ping and POST /invocations.",
     },
     "Use a model": {
@@ -62,9 +62,9 @@ def main() -> None:
     """Factorization Machines, trained and served as by Amazon SageMaker, on your own machine.
 
     \b
-    A model of a job, and a server of it:
-      SAGEMAKER_BASE_DIR=examples/quickstart openfm train
-      openfm serve examples/quickstart/model
+    From a table to a server:
+      openfm train ratings.csv --target rating --out model.tar.gz
+      openfm serve model.tar.gz
 
     openfm VERB --help says more of each verb, with examples.
     """

@@ -197,7 +197,7 @@ class EpochLoop:
         self._warn_of_order()
         trained_at = time.time()
         validation = self._score_validation()  # which may be stopped: then the epoch is not over
-        self._report("train", self._metrics, self._data.records, trained_at - begin)
+        self._report("train", self._metrics, self._steps.records, trained_at - begin)
         if validation is not None:
             self._report("validation", *validation, time.time() - trained_at)
             self._watch(validation[0])

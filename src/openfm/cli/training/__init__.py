@@ -1,0 +1,1 @@
+"""``openfm train`` on files: what is read, what is shown meanwhile, what comes out."""

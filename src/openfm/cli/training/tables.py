@@ -1,0 +1,172 @@
+"""The data that ``openfm train`` is given: files of any format as examples in memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from openfm.cli.data_options import source_of
+from openfm.data.formats.files import measure, read_blocks
+from openfm.data.formats.format import Format, ReadOptions
+from openfm.data.formats.registry import find_format
+from openfm.data.formats.source import Source
+from openfm.data.formats.typed import ColumnBlock
+from openfm.encoding import ColumnEncoder
+from openfm.encoding.tables import column_blocks, numbers_of
+from openfm.errors import CustomerError, DataError
+from openfm.fm.rows import SparseRows
+from openfm.learning import Examples
+
+__all__ = ["Columns", "DataReader"]
+
+_OF_TABLES = ("weight", "categorical", "hashed", "ignore")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What the columns of a table are for.
+
+    Attributes:
+        target: of the labels.
+        weight: of the weights.
+        categorical: ids and words, whatever they look like.
+        hashed: the same of an open vocabulary, and into how many features each is hashed.
+        ignore: left out.
+    """
+
+    target: str | None = None
+    weight: str | None = None
+    categorical: tuple[str, ...] = ()
+    hashed: dict[str, int] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+
+
+class DataReader:
+    """Reads the file to train on, which decides what features mean, and then others alike.
+
+    Args:
+        columns: of tables.
+        options: how files are read, for formats without named columns; with the number of features, if it is known.
+        format: the name of the files' format; None: their names tell.
+    """
+
+    def __init__(self, columns: Columns, options: ReadOptions, format: str | None) -> None:
+        self._columns = columns
+        self._options = options
+        self._format_name = format
+        self.encoder: ColumnEncoder | None = None
+
+    def read_training(self, path: str) -> Examples:
+        """The file to train on; - is standard input.
+
+        Raises:
+            DataError: it cannot be read, or has no labels.
+            CustomerError: columns are named, but the format has none.
+        """
+        source = source_of(path)
+        format = find_format(self._format_name, source.path)
+        if not self._is_table(format):
+            self._refuse_columns(source, format)
+            self._options = measure(source, format, self._options)
+            examples = self._records(source, format)
+            self._options = replace(self._options, feature_dim=examples.rows.feature_dim)
+            return examples
+        target = self._target(source, format)
+        categories = {*self._columns.categorical, *self._columns.hashed}
+        # Standard input comes once only: what was read of it is kept for the second look.
+        blocks = None if source.path is not None else list(column_blocks(source, format, categories))
+        self.encoder = ColumnEncoder.fit(
+            column_blocks(source, format, categories) if blocks is None else blocks,
+            target=target,
+            weight=self._columns.weight,
+            categorical=self._columns.categorical,
+            hashed=self._columns.hashed,
+            ignored=self._columns.ignore,
+        )
+        return self._encoded(
+            source, column_blocks(source, format, self.encoder.text_columns) if blocks is None else blocks
+        )
+
+    def read_more(self, path: str, unseen: Counter[str] | None = None) -> Examples:
+        """Another file, in which features mean the same.
+
+        Args:
+            path: of the file; - is standard input.
+            unseen: is given, for each column, the number of rows whose value did not occur in training.
+
+        Raises:
+            DataError: it cannot be read, has no labels, or does not fit the file that was trained on.
+        """
+        source = source_of(path)
+        format = find_format(self._format_name, source.path)
+        if self.encoder is None:
+            return self._records(source, format)
+        if not self._is_table(format):
+            raise source.error(
+                f"{source.name} is no table of columns such as was trained on. Give csv, tsv or parquet."
+            )
+        return self._encoded(source, column_blocks(source, format, self.encoder.text_columns), unseen)
+
+    def _is_table(self, format: Format) -> bool:
+        return format.read_columns is not None and self._options.header
+
+    def _refuse_columns(self, source: Source, format: Format) -> None:
+        for name in _OF_TABLES:
+            if getattr(self._columns, name):
+                why = "its lines have no names" if format.read_columns is not None else f"{format.name} has none"
+                raise CustomerError(
+                    f"--{name} is for tables whose columns have names, but {source.name} is no such table: {why}. "
+                    "Leave it out."
+                )
+
+    def _target(self, source: Source, format: Format) -> str:
+        if self._columns.target is not None:
+            return self._columns.target
+        first = next(column_blocks(source, format, ()), None) if source.path is not None else None
+        names = "" if first is None else f" The columns are {', '.join(first.columns)}."
+        raise CustomerError(f"Say with --target which column of {source.name} has the labels.{names}")
+
+    def _encoded(self, source: Source, blocks: Iterable[ColumnBlock], unseen: Counter[str] | None = None) -> Examples:
+        assert self.encoder is not None
+        assert self.encoder.target is not None
+        rows, labels, weights, first = [], [], [], 0
+        for block in blocks:
+            try:
+                encoded = self.encoder.encode(block, first_row=first)
+                labels.append(numbers_of(block, self.encoder.target, "label", first_row=first))
+                if self.encoder.weight is not None:
+                    weights.append(numbers_of(block, self.encoder.weight, "weight", first_row=first))
+            except DataError as error:
+                raise source.error(f"{source.name}: {error.message}") from error
+            rows.append(encoded.rows)
+            first += block.rows
+            if unseen is not None:
+                unseen.update(encoded.unseen)
+        return _examples(source, rows, labels, weights)
+
+    def _records(self, source: Source, format: Format) -> Examples:
+        options = replace(self._options, target=self._columns.target)
+        rows, labels = [], []
+        for block in read_blocks(source, format, options):
+            if block.labels is None:
+                raise source.error(
+                    f"The records of {source.name} have no labels. Say with --target which column has them."
+                )
+            rows.append(block.rows)
+            labels.append(block.labels)
+        return _examples(source, rows, labels, [])
+
+
+def _examples(
+    source: Source,
+    rows: list[SparseRows],
+    labels: list[npt.NDArray[np.float32]],
+    weights: list[npt.NDArray[np.float32]],
+) -> Examples:
+    if not rows:
+        raise source.error(f"{source.name} holds no rows. Give at least one.")
+    return Examples(SparseRows.concatenate(rows), np.concatenate(labels), np.concatenate(weights) if weights else None)
