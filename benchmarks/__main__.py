@@ -21,8 +21,8 @@ from benchmarks import machine, pages, results  # noqa: E402
 from benchmarks.frame import Options  # noqa: E402
 
 PARTS = (
-    "kernels", "limits", "threads", "scaling", "training", "quality", "decoding", "models", "ranking", "jobs",
-    "serving",
+    "kernels", "limits", "threads", "scaling", "training", "quality", "decoding", "encoding", "models", "ranking",
+    "jobs", "serving",
 )  # fmt: skip
 """In the order in which they run."""
 

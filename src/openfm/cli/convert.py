@@ -19,7 +19,6 @@ from openfm.data.formats.files import measure, read_blocks, write_blocks
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.registry import find_format
 from openfm.data.records import RecordBlock
-from openfm.encoding.tables import encoded_records
 
 __all__ = ["convert"]
 
@@ -64,7 +63,7 @@ def convert(
     Every column of csv, tsv and parquet must hold numbers, unless one of the options on columns of ids is given: then
     texts become one feature each, numbers are scaled, and an encoder keeps what became of each, so that other files and
     requests are encoded equally. Ids that look like numbers are taken for numbers unless --categorical names their
-    column. IN is read twice then, or once with --encoder.
+    column. IN is read once, and what its rows are made of is kept in a temporary file until the encoder is fitted.
 
     \b
     Examples:
@@ -92,8 +91,7 @@ def convert(
                 raise click.UsageError(
                     "Ids are in columns with names, and the encoder says how many features they make."
                 )
-            encoder = encoding.encoder(read_from, reading, target)
-            blocks = encoded_records(read_from, reading, encoder, target=target, unseen=unseen)
+            blocks = encoding.records(read_from, reading, target, unseen)
         else:
             blocks = read_blocks(read_from, reading, measure(read_from, reading, options))
         rows = _Count(blocks)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ import click
 from openfm.artifact import load_encoder, save_encoder
 from openfm.data.formats.format import Format
 from openfm.data.formats.source import Source
-from openfm.encoding import ColumnEncoder
-from openfm.encoding.tables import fit_table
+from openfm.data.records import RecordBlock
+from openfm.encoding.tables import encoded_records, fit_and_encode
 
 __all__ = ["EncodingOptions", "encoding_options"]
 
@@ -42,8 +43,16 @@ class EncodingOptions:
         """Whether any of the options was given."""
         return self != EncodingOptions()
 
-    def encoder(self, source: Source, format: Format, target: str | None) -> ColumnEncoder:
-        """The encoder of an earlier run, or one that is fitted on the table, which is written where it is asked for.
+    def records(
+        self, source: Source, format: Format, target: str | None, unseen: Counter[str]
+    ) -> Iterator[RecordBlock]:
+        """A table's records by the encoder of an earlier run, or by one that is fitted on it and written if asked for.
+
+        Args:
+            source: the table.
+            format: its format.
+            target: the column of the labels; None: there are none.
+            unseen: is given, for each column, the number of rows whose value no feature stands for.
 
         Raises:
             DataError: no encoder can be fitted, or the target is a feature of the one that there is.
@@ -58,12 +67,8 @@ class EncodingOptions:
             encoder = load_encoder(self.load)
             if target in {column.name for column in encoder.columns}:
                 raise source.error(f"'{target}' is a feature of the encoder {self.load}. Name the labels' column.")
-            return encoder
-        if source.path is None or not source.path.is_file():  # such as a FIFO
-            raise source.error(
-                f"{source.name} can be read once only, but an encoder is fitted first: give a file, or --encoder."
-            )
-        encoder = fit_table(
+            return encoded_records(source, format, encoder, target=target, unseen=unseen)
+        encoder, records = fit_and_encode(
             source,
             format,
             target=target,
@@ -73,7 +78,7 @@ class EncodingOptions:
         )
         if self.save is not None:
             save_encoder(encoder, self.save)
-        return encoder
+        return records
 
 
 def _hashed(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, int], ...]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from openfm.data.formats.typed import Categories, ColumnBlock
-from openfm.encoding.columns import ColumnSpec, NumberColumn, OneHotColumn
+from openfm.encoding.columns import Cells, ColumnSpec, NumberColumn, OneHotColumn
 from openfm.encoding.fitting import ColumnFit, HashedFit, NumberFit, OneHotFit
 from openfm.encoding.members import read_members, write_members
 from openfm.errors import DataError
 from openfm.fm.rows import MAX_FEATURE_DIM, SparseRows
 
-__all__ = ["ColumnEncoder", "Encoded"]
+__all__ = ["ColumnEncoder", "Encoded", "Kept", "encode_kept", "fit_and_keep"]
 
 _MOST_LISTED = 10
+
+Kept = npt.NDArray[np.float64] | npt.NDArray[np.int32]
+"""What is kept of a column's rows: numbers, or else numbers of texts or buckets from 0, -1 where one is missing."""
+
+Keep = Callable[[ColumnBlock, Sequence[Kept]], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,20 +108,24 @@ class ColumnEncoder:
             DataError: there are no rows, a column that is named is not there or named twice, a column does not hold
                 what it should, or there are too many features.
         """
-        roles = _Roles(target, weight, categorical, hashed or {}, ignored)
+        return cls._fit(blocks, _Roles(target, weight, categorical, hashed or {}, ignored))
+
+    @classmethod
+    def _fit(cls, blocks: Iterable[ColumnBlock], roles: _Roles, keep: Keep | None = None) -> ColumnEncoder:
         fits: dict[str, ColumnFit] | None = None
         for block in blocks:
             if fits is None:
                 fits = roles.fits(block)
-            for name, fit in fits.items():
-                fit.add(block.columns[name])
+            kept = [fit.add(block.columns[name], kept=keep is not None) for name, fit in fits.items()]
+            if keep is not None:
+                keep(block, [each for each in kept if each is not None])
         if fits is None:
             raise DataError("The table has no rows to fit an encoder on. Give at least one.")
         columns: list[ColumnSpec] = []
         for fit in fits.values():
             columns.append(fit.spec(columns[-1].first + columns[-1].features if columns else 0))
         try:
-            return cls(columns, target=target, weight=weight, ignored=sorted(ignored))
+            return cls(columns, target=roles.target, weight=roles.weight, ignored=sorted(roles.ignored))
         except ValueError as error:
             raise DataError(
                 f"No encoder can be made of the table: {error}. Leave columns out or in, or hash those with the most "
@@ -169,25 +179,28 @@ class ColumnEncoder:
             ColumnValueError: a number is infinite or too large; says row, column and value.
             DataError: a column is missing, or does not hold what it should.
         """
-        shape = (block.rows, len(self._columns))
-        features, values = np.empty(shape, dtype=np.int32), np.ones(shape, dtype=np.float32)
-        unseen: dict[str, int] = {}
-        for number, column in enumerate(self._columns):
+        cells = []
+        for column in self._columns:
             if column.name not in block.columns:
                 raise DataError(
                     f"The table has no column '{column.name}', which the encoder was fitted with. It has "
                     f"{_listed(block.columns)}."
                 )
-            cells = column.cells(block.columns[column.name], first_row)
-            features[:, number] = cells.features
-            if cells.values is not None:
-                values[:, number] = cells.values
-            if cells.unseen:
-                unseen[column.name] = cells.unseen
+            cells.append(column.cells(block.columns[column.name], first_row))
+        unseen = {column.name: each.unseen for column, each in zip(self._columns, cells, strict=True) if each.unseen}
+        return Encoded(self._assemble(cells, block.rows), unseen)
+
+    def _assemble(self, cells: Sequence[Cells], rows: int) -> SparseRows:
+        """The rows that have in each column what its cells say."""
+        features, values = np.empty((rows, len(cells)), np.int32), np.ones((rows, len(cells)), np.float32)
+        for number, each in enumerate(cells):
+            features[:, number] = each.features
+            if each.values is not None:
+                values[:, number] = each.values
         there = features >= 0  # and within a row they increase, as the columns' features do
-        indptr = np.zeros(block.rows + 1, dtype=np.int64)
+        indptr = np.zeros(rows + 1, dtype=np.int64)
         np.cumsum(np.count_nonzero(there, axis=1), out=indptr[1:])
-        return Encoded(SparseRows(indptr, features[there], values[there], self._feature_dim), unseen)
+        return SparseRows(indptr, features[there], values[there], self._feature_dim)
 
     def column(self, name: str) -> ColumnSpec:
         """What becomes of a column.
@@ -278,6 +291,44 @@ class ColumnEncoder:
             raise ValueError(f"there is no feature {feature}; there are {self._feature_dim}, from 0 on")
         # The last of those that begin there: columns without features begin where the next one does.
         return self._columns[bisect_right(self._starts, feature) - 1]
+
+
+def fit_and_keep(
+    blocks: Iterable[ColumnBlock],
+    keep: Keep,
+    *,
+    target: str | None = None,
+    categorical: Collection[str] = (),
+    hashed: Mapping[str, int] | None = None,
+    ignored: Collection[str] = (),
+) -> ColumnEncoder:
+    """As :meth:`ColumnEncoder.fit`, and tells of each block what :func:`encode_kept` makes its rows of in the end.
+
+    Args:
+        blocks: the table.
+        keep: takes each block, and what is to be kept of each of the encoder's columns.
+        target: as are the others, as for :meth:`ColumnEncoder.fit`.
+        categorical: likewise.
+        hashed: likewise.
+        ignored: likewise.
+    """
+    return ColumnEncoder._fit(blocks, _Roles(target, None, categorical, hashed or {}, ignored), keep)
+
+
+def encode_kept(encoder: ColumnEncoder, kept: Sequence[Kept], *, first_row: int = 0) -> SparseRows:
+    """The rows of a block by what was kept of each column when the encoder was fitted on it.
+
+    Raises:
+        ColumnValueError: as :meth:`ColumnEncoder.encode`.
+    """
+    cells = []
+    for column, each in zip(encoder.columns, kept, strict=True):
+        if isinstance(column, NumberColumn):
+            cells.append(column.cells(each.astype(np.float64, copy=False), first_row))
+        else:
+            codes = each.astype(np.int32, copy=False)
+            cells.append(Cells(np.where(codes < 0, codes, codes + np.int32(column.first)), None, 0))
+    return encoder._assemble(cells, len(kept[0]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ __all__ = ["ColumnFit", "HashedFit", "NumberFit", "OneHotFit", "check_utf8"]
 
 _PIECE = 2**20
 
+Codes = npt.NDArray[np.int32]
+"""Of each row the number of its text among the column's, or its bucket; -1 where it is missing."""
+
 
 class NumberFit:
     """Mean and mean square of a column of numbers."""
@@ -26,8 +29,8 @@ class NumberFit:
         self._mean = self._squares = 0.0  # of what is not missing; the squares of the distances from the mean, summed
         self._smallest, self._largest = math.inf, -math.inf
 
-    def add(self, column: TypedColumn) -> None:
-        """Takes the next block's column.
+    def add(self, column: TypedColumn, *, kept: bool = False) -> npt.NDArray[np.float64] | None:
+        """Takes the next block's column; returns what to keep of each row, if that is wanted.
 
         Raises:
             DataError: it holds texts, or an infinite number.
@@ -39,7 +42,7 @@ class NumberFit:
             )
         there: npt.NDArray[np.float64] = column[~np.isnan(column)]
         if not len(there):
-            return
+            return column if kept else None
         self._smallest = min(self._smallest, float(there.min()))
         self._largest = max(self._largest, float(there.max()))
         if math.isinf(self._smallest) or math.isinf(self._largest):
@@ -54,6 +57,7 @@ class NumberFit:
             self._squares += squares + distance * distance * (self._count / total * len(there))
             self._mean += distance * (len(there) / total)
         self._count = total
+        return column if kept else None
 
     def spec(self, first: int) -> ColumnSpec:
         """What becomes of the column, from this feature on."""
@@ -76,8 +80,8 @@ class OneHotFit:
         self._name = name
         self._vocabulary = _core.Vocabulary()
 
-    def add(self, column: TypedColumn) -> None:
-        """Takes the next block's column.
+    def add(self, column: TypedColumn, *, kept: bool = False) -> Codes | None:
+        """Takes the next block's column; returns what to keep of each row, if that is wanted.
 
         Raises:
             DataError: it holds numbers.
@@ -87,7 +91,8 @@ class OneHotFit:
                 f"Column '{self._name}' was read as numbers, where categories are needed. Read it with '{self._name}' "
                 "among categories."
             )
-        self._vocabulary.add(column.offsets, column.utf8)
+        added = self._vocabulary.add(column.offsets, column.utf8)
+        return np.append(added, np.int32(-1))[column.codes] if kept else None  # a missing text's code -1 takes the last
 
     def spec(self, first: int) -> ColumnSpec:
         """What becomes of the column, from this feature on.
@@ -108,14 +113,15 @@ class HashedFit:
     def __init__(self, name: str, buckets: int) -> None:
         self._spec = HashedColumn(name, 0, buckets)
 
-    def add(self, column: TypedColumn) -> None:
-        """Takes the next block's column.
+    def add(self, column: TypedColumn, *, kept: bool = False) -> Codes | None:
+        """Takes the next block's column; returns what to keep of each row, if that is wanted.
 
         Raises:
             DataError: it holds numbers.
         """
-        if not isinstance(column, Categories):
-            self._spec.cells(column)  # says what is wrong
+        if kept or not isinstance(column, Categories):
+            return self._spec.cells(column).features  # or says what is wrong
+        return None
 
     def spec(self, first: int) -> ColumnSpec:
         """What becomes of the column, from this feature on."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
+from typing import IO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +16,14 @@ from openfm.data.formats.format import Format
 from openfm.data.formats.source import Source
 from openfm.data.formats.typed import Categories, ColumnBlock
 from openfm.data.records import RecordBlock
-from openfm.encoding.encoder import ColumnEncoder
+from openfm.encoding.columns import ColumnValueError, NumberColumn
+from openfm.encoding.encoder import ColumnEncoder, Kept, encode_kept, fit_and_keep
 from openfm.errors import DataError
 
-__all__ = ["column_blocks", "encoded_records", "fit_table", "numbers_of"]
+__all__ = ["column_blocks", "encoded_records", "fit_and_encode", "fit_table", "numbers_of"]
+
+
+AnyScalar = TypeVar("AnyScalar", np.float64, np.float32, np.int32)
 
 
 def column_blocks(source: Source, format: Format, categories: Collection[str]) -> Iterator[ColumnBlock]:
@@ -96,6 +102,94 @@ def encoded_records(
         row += block.rows
         if block.rows:
             yield RecordBlock(encoded.rows, labels, dense_records=0)
+
+
+def fit_and_encode(
+    source: Source,
+    format: Format,
+    *,
+    target: str | None = None,
+    categorical: Collection[str] = (),
+    hashed: Mapping[str, int] | None = None,
+    ignored: Collection[str] = (),
+) -> tuple[ColumnEncoder, Iterator[RecordBlock]]:
+    """Fit an encoder on a table, and encode the table by it: both, though it is read once.
+
+    What the rows are to be made of is kept in a temporary file meanwhile, 4 bytes for each text and label and 8 for
+    each number.
+
+    Args:
+        source: the table, which may be a stream.
+        format: its format.
+        target: the column of the labels; None: there are none.
+        categorical: as for :meth:`openfm.encoding.ColumnEncoder.fit`, as are the others.
+        hashed: likewise.
+        ignored: likewise.
+
+    Returns:
+        the encoder, and the records, as :func:`encoded_records` gives them.
+
+    Raises:
+        DataError: as :func:`fit_table` and :func:`encoded_records`.
+        OSError: the temporary file cannot be written.
+    """
+    hashed = hashed or {}
+    kept = _KeptTable(target)
+    blocks = column_blocks(source, format, {*categorical, *hashed})
+    try:
+        encoder = fit_and_keep(blocks, kept.add, target=target, categorical=categorical, hashed=hashed, ignored=ignored)
+    except BaseException as error:
+        kept.close()
+        if isinstance(error, DataError):
+            raise _named(source, error) from error
+        raise
+    return encoder, kept.records(encoder, source)
+
+
+class _KeptTable:
+    """A table that an encoder is fitted on, kept in a temporary file until the encoder is there."""
+
+    def __init__(self, target: str | None) -> None:
+        self._target = target
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._rows: list[int] = []  # of each block
+
+    def close(self) -> None:
+        """Forget all."""
+        self._file.close()
+
+    def add(self, block: ColumnBlock, kept: Sequence[Kept]) -> None:
+        """Keep a block's columns, and its labels."""
+        arrays: list[Kept | npt.NDArray[np.float32]] = list(kept)
+        if self._target is not None:
+            arrays.append(numbers_of(block, self._target, "label", first_row=sum(self._rows)))
+        for array in arrays:
+            self._file.write(np.ascontiguousarray(array).data)
+        self._rows.append(block.rows)
+
+    def records(self, encoder: ColumnEncoder, source: Source) -> Iterator[RecordBlock]:
+        """What was kept, encoded. It is gone then."""
+        row = 0
+        with self._file as file:
+            file.seek(0)
+            for rows in self._rows:
+                kept: list[Kept] = [
+                    _read(file, rows, np.float64) if isinstance(column, NumberColumn) else _read(file, rows, np.int32)
+                    for column in encoder.columns
+                ]
+                labels = None if self._target is None else _read(file, rows, np.float32)
+                try:
+                    yield RecordBlock(encode_kept(encoder, kept, first_row=row), labels, dense_records=0)
+                except ColumnValueError as error:
+                    raise _named(source, error) from error
+                row += rows
+
+
+def _read(file: IO[bytes], count: int, dtype: type[AnyScalar]) -> npt.NDArray[AnyScalar]:
+    size = count * np.dtype(dtype).itemsize
+    data = file.read(size)
+    assert len(data) == size
+    return np.frombuffer(data, dtype=dtype)
 
 
 def numbers_of(block: ColumnBlock, name: str, what: str, *, first_row: int = 0) -> npt.NDArray[np.float32]:

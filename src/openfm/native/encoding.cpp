@@ -49,10 +49,10 @@ public:
         const Texts texts(offsets, utf8);
         records::Column<std::int32_t> codes;
         std::int32_t* const out = codes.reserve(texts.size());
-        for (std::size_t i = 0; i < texts.size(); ++i) {
+        each(texts, [&](std::size_t i, std::string_view text, std::uint64_t hash) {
             if (dictionary_.size() == kMostTexts) throw std::length_error("there are more than 2^31 - 1 different texts");
-            out[i] = dictionary_.code(texts[i]);
-        }
+            out[i] = dictionary_.code(text, hash);
+        });
         codes.commit(texts.size());
         return to_numpy(codes);
     }
@@ -63,7 +63,9 @@ public:
         {
             const ReleaseIfLong release(texts.size() >= kManyTexts);
             std::int32_t* const out = codes.reserve(texts.size());
-            for (std::size_t i = 0; i < texts.size(); ++i) out[i] = dictionary_.find(texts[i]);
+            each(texts, [&](std::size_t i, std::string_view text, std::uint64_t hash) {
+                out[i] = dictionary_.find(text, hash);
+            });
             codes.commit(texts.size());
         }
         return to_numpy(codes);
@@ -83,6 +85,21 @@ public:
     std::size_t nbytes() const { return dictionary_.nbytes(); }
 
 private:
+    // Calls `use` with each text and its hash, for which memory was asked some texts before.
+    template <class Use>
+    void each(const Texts& texts, Use use) const {
+        constexpr std::size_t ahead = 16;
+        std::uint64_t hashes[ahead];
+        const std::size_t count = texts.size();
+        for (std::size_t i = 0; i < count + ahead; ++i) {
+            if (i >= ahead) use(i - ahead, texts[i - ahead], hashes[i % ahead]);
+            if (i < count) {
+                hashes[i % ahead] = text::Dictionary::hash(texts[i]);
+                dictionary_.prefetch(hashes[i % ahead]);
+            }
+        }
+    }
+
     template <class T>
     static nb::object copied(const T* data, std::size_t size) {
         records::Column<T> column;

@@ -15,26 +15,10 @@ const std::uint64_t hash_seed = [] {
     return std::uint64_t{device()} << 32 | device();
 }();
 
-// FNV-1a over words of eight bytes, mixed at the end. It never leaves this process.
-std::uint64_t hash_of(std::string_view text) {
-    constexpr std::uint64_t prime = 0x9E3779B97F4A7C15U;
-    std::uint64_t hash = hash_seed ^ text.size() * prime;
-    while (!text.empty()) {
-        std::uint64_t word = 0;
-        const std::size_t size = text.size() < sizeof word ? text.size() : sizeof word;
-        std::memcpy(&word, text.data(), size);
-        hash = (hash ^ word) * prime;
-        hash ^= hash >> 32;
-        text.remove_prefix(size);
-    }
-    hash *= prime;  // texts that differ in their last bytes only differ in high bits so far
-    return hash ^ hash >> 29;
-}
-
-Fault append(ParsedColumn& column, const RowScanner& scanner, std::size_t field) {
+Fault append(ParsedColumn& column, const RowScanner& scanner, std::size_t field, std::uint64_t hash) {
     const std::string_view text = scanner.fields()[field];
     if (column.kind == ColumnKind::category) {
-        column.codes.push(text.empty() ? -1 : column.dictionary.code(text));
+        column.codes.push(text.empty() ? -1 : column.dictionary.code(text, hash));
     } else {
         double value = 0;
         const NumberKind kind = parse_number(text, value);
@@ -45,50 +29,72 @@ Fault append(ParsedColumn& column, const RowScanner& scanner, std::size_t field)
     return {};
 }
 
-Fault append_row(std::vector<ParsedColumn>& columns, const RowScanner& scanner) {
+Fault append_row(std::vector<ParsedColumn>& columns, const RowScanner& scanner, std::vector<std::uint64_t>& hashes) {
     const std::size_t count = scanner.fields().size();
     if (count != columns.size()) {
         return scanner.fault("columns", 0, static_cast<std::int64_t>(count), static_cast<std::int64_t>(columns.size()));
     }
+    for (std::size_t i = 0; i < count; ++i) {  // first, since each column's dictionary is somewhere else
+        if (columns[i].kind != ColumnKind::category) continue;
+        hashes[i] = Dictionary::hash(scanner.fields()[i]);
+        columns[i].dictionary.prefetch(hashes[i]);
+    }
     for (std::size_t i = 0; i < count; ++i) {
-        if (Fault fault = append(columns[i], scanner, i)) return fault;
+        if (Fault fault = append(columns[i], scanner, i, hashes[i])) return fault;
     }
     return {};
 }
 
 }  // namespace
 
-std::int32_t Dictionary::code(std::string_view wanted) {
-    if (2 * hashes_.size() >= slots_.size()) grow();
-    const std::uint64_t hash = hash_of(wanted);
-    const std::size_t slot = slot_of(wanted, hash);
-    if (slots_[slot] >= 0) return slots_[slot];
-    const auto added = static_cast<std::int32_t>(hashes_.size());
-    slots_[slot] = added;
-    hashes_.push_back(hash);
-    bytes_.append(wanted);
-    offsets_.push_back(static_cast<std::int64_t>(bytes_.size()));
-    return added;
+// FNV-1a over words of eight bytes, mixed at the end. Of texts of up to eight bytes that are equally long it is a
+// bijection, whatever the seed.
+std::uint64_t Dictionary::hash(std::string_view text) {
+    constexpr std::uint64_t prime = 0x9E3779B97F4A7C15U;
+    std::uint64_t hash = hash_seed ^ text.size() * prime;
+    const char* data = text.data();
+    std::size_t left = text.size();
+    for (; left >= sizeof hash; left -= sizeof hash, data += sizeof hash) {
+        std::uint64_t word;
+        std::memcpy(&word, data, sizeof word);
+        hash = (hash ^ word) * prime;
+        hash ^= hash >> 32;
+    }
+    if (left != 0) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, data, left);
+        hash = (hash ^ word) * prime;
+        hash ^= hash >> 32;
+    }
+    hash *= prime;  // texts that differ in their last bytes only differ in high bits so far
+    return hash ^ hash >> 29;
 }
 
-std::int32_t Dictionary::find(std::string_view wanted) const {
-    return slots_.empty() ? -1 : slots_[slot_of(wanted, hash_of(wanted))];
+std::int32_t Dictionary::code(std::string_view wanted, std::uint64_t hash) {
+    if (4 * (size() + 1) > 3 * slots_.size()) grow();
+    Slot& slot = slots_[slot_of(wanted, hash)];
+    if (slot.code < 0) {
+        slot = {hash, static_cast<std::int32_t>(size()), static_cast<std::uint32_t>(wanted.size())};
+        bytes_.append(wanted);
+        offsets_.push_back(static_cast<std::int64_t>(bytes_.size()));
+    }
+    return slot.code;
 }
 
 // Where a text is, or else the free slot where it would be.
 std::size_t Dictionary::slot_of(std::string_view wanted, std::uint64_t hash) const {
     const std::size_t mask = slots_.size() - 1;
-    std::size_t slot = hash & mask;
-    for (; slots_[slot] >= 0; slot = (slot + 1) & mask) {
-        const auto found = static_cast<std::size_t>(slots_[slot]);
-        if (hashes_[found] == hash && text(found) == wanted) break;
+    std::size_t at = hash & mask;
+    for (; slots_[at].code >= 0; at = (at + 1) & mask) {
+        const Slot& slot = slots_[at];
+        if (slot.hash != hash || slot.size != static_cast<std::uint32_t>(wanted.size())) continue;
+        if (wanted.size() <= sizeof hash || text(static_cast<std::size_t>(slot.code)) == wanted) break;
     }
-    return slot;
+    return at;
 }
 
 std::size_t Dictionary::nbytes() const {
-    return bytes_.capacity() + offsets_.capacity() * sizeof(std::int64_t) + hashes_.capacity() * sizeof(std::uint64_t) +
-           slots_.capacity() * sizeof(std::int32_t);
+    return bytes_.capacity() + offsets_.capacity() * sizeof(std::int64_t) + slots_.capacity() * sizeof(Slot);
 }
 
 std::string_view Dictionary::text(std::size_t code) const {
@@ -97,21 +103,24 @@ std::string_view Dictionary::text(std::size_t code) const {
 }
 
 void Dictionary::grow() {
-    slots_.assign(slots_.empty() ? 64 : 2 * slots_.size(), -1);
-    const std::size_t mask = slots_.size() - 1;
-    for (std::size_t code = 0; code < hashes_.size(); ++code) {
-        std::size_t slot = hashes_[code] & mask;
-        while (slots_[slot] >= 0) slot = (slot + 1) & mask;
-        slots_[slot] = static_cast<std::int32_t>(code);
+    std::vector<Slot> slots(slots_.empty() ? 64 : 2 * slots_.size());
+    const std::size_t mask = slots.size() - 1;
+    for (const Slot& slot : slots_) {
+        if (slot.code < 0) continue;
+        std::size_t at = slot.hash & mask;
+        while (slots[at].code >= 0) at = (at + 1) & mask;
+        slots[at] = slot;
     }
+    slots_.swap(slots);
 }
 
 void parse_columns(std::string_view text, char delimiter, bool final, Columns& out) {
     RowScanner scanner(text, delimiter, final);
+    std::vector<std::uint64_t> hashes(out.columns.size());
     for (;;) {
         const RowScanner::Status status = scanner.next();
         if (status == RowScanner::Status::row) {
-            out.fault = append_row(out.columns, scanner);
+            out.fault = append_row(out.columns, scanner, hashes);
             if (out.fault) return;
             ++out.rows;
         } else if (status == RowScanner::Status::bad_quote) {

@@ -1,8 +1,31 @@
 #include "text_csv.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 namespace openfm::text {
+namespace {
+
+// The first of two characters, or the end: eight bytes at a time, of which the zero ones are found in `word ^ character`
+// (H. Warren, Hacker's Delight, 6-1; the lowest one is never wrong).
+const char* find_either(const char* p, const char* end, char a, char b) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    constexpr std::uint64_t ones = 0x0101010101010101U, highs = 0x8080808080808080U;
+    const std::uint64_t all_a = ones * static_cast<unsigned char>(a), all_b = ones * static_cast<unsigned char>(b);
+    for (; end - p >= 8; p += 8) {
+        std::uint64_t word;
+        std::memcpy(&word, p, sizeof word);
+        const std::uint64_t x = word ^ all_a, y = word ^ all_b;
+        const std::uint64_t found = (((x - ones) & ~x) | ((y - ones) & ~y)) & highs;
+        if (found != 0) return p + (__builtin_ctzll(found) >> 3);
+    }
+#endif
+    while (p != end && *p != a && *p != b) ++p;
+    return p;
+}
+
+}  // namespace
 
 RowScanner::Status RowScanner::next() {
     skip_empty_lines();
@@ -22,9 +45,8 @@ RowScanner::Status RowScanner::next() {
             breaks += std::count(text_.begin() + static_cast<std::ptrdiff_t>(start),
                                  text_.begin() + static_cast<std::ptrdiff_t>(p), '\n');
         } else {
-            const char* q = text_.data() + p;
             const char* const end = text_.data() + text_.size();
-            while (q != end && *q != delimiter_ && *q != '\n') ++q;
+            const char* const q = find_either(text_.data() + p, end, delimiter_, '\n');
             p = static_cast<std::size_t>(q - text_.data());
             const bool cr = p > start && (p == text_.size() || *q == '\n') && q[-1] == '\r';
             add(start, p - cr, text_.substr(start, p - cr - start));
@@ -100,7 +122,7 @@ Fault RowScanner::fault(std::string_view kind, std::size_t field, std::int64_t f
 }
 
 void RowScanner::add(std::size_t begin, std::size_t end, std::string_view value) {
-    fields_.push_back(value);
+    fields_.emplace_back(value.data(), value.size());  // as a whole it would go through memory
     begins_.push_back(begin);
     ends_.push_back(end);
 }

@@ -12,7 +12,7 @@ from openfm import ColumnEncoder, DataError, iter_columns, table_columns
 from openfm.data.formats.format import Format
 from openfm.data.formats.registry import FORMATS, find_format
 from openfm.data.formats.source import Source
-from openfm.encoding.tables import encoded_records, fit_table
+from openfm.encoding.tables import encoded_records, fit_and_encode, fit_table
 
 CSV = "rating,user,age\n4,7,0.5\n3,8,\n5,7,1.5\n"
 
@@ -73,6 +73,12 @@ def test_many_blocks(tmp_path: Path) -> None:
     assert encoder.feature_dim == 50_001
     blocks = list(encoded_records(*opened(path), encoder, target="y"))
     assert len(blocks) > 1
+    again, kept = fit_and_encode(*opened(path), target="y")
+    assert again.to_members() == encoder.to_members()
+    for one, other in zip(blocks, kept, strict=True):
+        np.testing.assert_array_equal(one.labels, other.labels)
+        for part in ("indptr", "indices", "values"):
+            np.testing.assert_array_equal(getattr(one.rows, part), getattr(other.rows, part))
     assert sum(map(len, blocks)) == rows
     first = np.concatenate([block.rows.indices[block.rows.indptr[:-1]] for block in blocks])
     np.testing.assert_array_equal(first, np.arange(rows) % 50_000)  # in the order in which they came first
@@ -103,6 +109,29 @@ def test_tables_that_do_not_fit(table: Path, text: str, message: str) -> None:
     table.write_text(text)
     with pytest.raises(DataError, match=message):
         list(encoded_records(*opened(table), encoder, target="rating"))
+
+
+def test_a_table_that_is_read_once(table: Path) -> None:
+    options = {"target": "rating", "categorical": ["user"]}
+    encoder = fit_table(*opened(table), **options)
+    once, (block,) = fit_and_encode(*opened(table), **options)
+    (twice,) = encoded_records(*opened(table), encoder, target="rating")
+    assert once.to_members() == encoder.to_members()
+    assert (block.rows.to_scipy() != twice.rows.to_scipy()).nnz == 0
+    assert block.labels is not None
+    assert block.labels.tolist() == [4, 3, 5]
+    once, (block,) = fit_and_encode(*opened(table), hashed={"user": 5}, ignored=["age"])
+    assert (block.labels, block.rows.feature_dim) == (None, 6)
+    encoded = list(encoded_records(*opened(table), once))
+    assert (block.rows.to_scipy() != encoded[0].rows.to_scipy()).nnz == 0
+
+
+def test_a_table_that_is_read_once_and_does_not_fit(table: Path) -> None:
+    with pytest.raises(DataError, match=r"ratings.csv': The table has no column 'stars'"):
+        fit_and_encode(*opened(table), target="stars")
+    table.write_text("rating,user,age\n4,7,0.5\n,7,1\n")
+    with pytest.raises(DataError, match=r"ratings.csv': Row 1 has no value in column 'rating', which is no label"):
+        fit_and_encode(*opened(table), target="rating")
 
 
 def test_formats_without_columns(table: Path) -> None:
