@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +15,8 @@ from soak.hosts import Campaign
 
 import openfm
 from datasets import Split
-from support.docker import mount, run_image
-from support.docker_hosts import host_names, start_hosts, write_resource_config
+from support.docker import IMAGE, mount, run_image
+from support.docker_hosts import empty_outputs, host_names, start_hosts, write_resource_config
 from support.jobs import make_job
 
 pytestmark = pytest.mark.docker
@@ -24,22 +24,22 @@ pytestmark = pytest.mark.docker
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = Path("model") / "model_algo-1"
 BATCH = 120
-HYPERPARAMETERS = {"num_factors": 8, "epochs": 5, "linear_lr": "0.005", "factors_lr": "0.002", "bias_lr": "0.01"}
+HYPERPARAMETERS = {"num_factors": 16, "epochs": 5}
 
 Make = Callable[..., Path]
 
 
-@pytest.fixture(params=["binary_classifier", "regressor"])
-def make(request: pytest.FixtureRequest, movielens: Split, tmp_path: Path) -> Make:
+@pytest.fixture
+def make(movielens: Split, tmp_path: Path) -> Make:
     """Makes a contract tree of a MovieLens job."""
-    labels = movielens.y_train if request.param == "regressor" else (movielens.y_train >= 4).astype(np.float32)
-    hyperparameters = HYPERPARAMETERS | {
-        "feature_dim": movielens.X_train.shape[1],
-        "predictor_type": request.param,
-    }
 
-    def make(name: str, mini_batch_size: int) -> Path:
-        given = hyperparameters | {"mini_batch_size": mini_batch_size}
+    def make(name: str, mini_batch_size: int, predictor_type: str = "regressor") -> Path:
+        labels = movielens.y_train if predictor_type == "regressor" else (movielens.y_train >= 4).astype(np.float32)
+        given = HYPERPARAMETERS | {
+            "feature_dim": movielens.X_train.shape[1],
+            "predictor_type": predictor_type,
+            "mini_batch_size": mini_batch_size,
+        }
         return make_job(tmp_path / name, given, (movielens.X_train, labels))
 
     return make
@@ -57,19 +57,19 @@ def train_together(jobs: list[Path]) -> bytes:
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_hosts_train_what_one_trains_with_larger_batches(make: Make, count: int) -> None:
-    alone = make("alone", count * BATCH)
+@pytest.mark.parametrize("predictor_type", ["binary_classifier", "regressor"])
+def test_hosts_train_what_one_trains_with_larger_batches(make: Make, predictor_type: str, count: int) -> None:
+    alone = make("alone", count * BATCH, predictor_type)
     run = run_image("train", options=[mount(alone)], timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr
-    jobs = [make(name, BATCH) for name in host_names(count)]
+    jobs = [make(name, BATCH, predictor_type) for name in host_names(count)]
     model = train_together(jobs)
     expected, found = openfm.load_model(alone / "model"), openfm.load_model(jobs[0] / "model")
     for name in ("factors", "linear", "bias"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=0, atol=1e-5, err_msg=name)
-    if count == 2:  # and once more
-        for job in jobs:
-            shutil.rmtree(job)
-        assert train_together([make(name, BATCH) for name in host_names(count)]) == model
+    if count == 2:  # once more
+        empty_outputs(jobs)
+        assert train_together(jobs) == model
 
 
 def test_an_unknown_host_ends_the_wait(make: Make) -> None:
@@ -83,6 +83,9 @@ def test_an_unknown_host_ends_the_wait(make: Make) -> None:
 
 def test_a_host_that_fails_ends_the_job(make: Make) -> None:
     jobs = [make(name, BATCH) for name in host_names(2)]
+    for job in jobs:
+        config = {"train": {"S3DistributionType": "ShardedByS3Key"}}
+        (job / "input" / "config" / "inputdataconfig.json").write_text(json.dumps(config))
     (jobs[1] / "input" / "data" / "train" / "part-0.pbr").write_bytes(b"no records")
     with start_hosts(jobs) as hosts:
         assert hosts.wait() == [3, 2], hosts.logs()
@@ -121,11 +124,13 @@ def compose(request: pytest.FixtureRequest, job: Path) -> Iterator[Callable[...,
     except (OSError, subprocess.CalledProcessError):
         pytest.skip(f"{request.param} is not installed")
 
+    environ = os.environ | {"OPT_ML": str(job), "OPENFM_IMAGE": IMAGE}
+
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*command, "--file", "docker-compose.hosts.yml", "--project-name", f"openfm-hosts-{os.getpid()}",
              *arguments],
-            cwd=ROOT, env=os.environ | {"OPT_ML": str(job)}, capture_output=True, text=True, timeout=300,
+            cwd=ROOT, env=environ, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
 
     yield run
