@@ -250,6 +250,20 @@ def test_every_number_of_a_float32_is_read(numbers: list[str]) -> None:
         assert rows is not None
 
 
+@given(
+    runs=st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["1.5", "0", "-0.0", "0.00", "0.01"])), max_size=6),
+    comma=st.sampled_from([", ", ",", " ,  "]),
+    off=st.sampled_from([0, 0, -1, 1, 8]),
+)
+@LIMITS
+def test_long_runs_of_zeros_are_read(runs: list[tuple[int, str]], comma: str, off: int) -> None:
+    numbers = [number for zeros, last in runs for number in (*["0.0"] * zeros, last)]
+    width = max(1, len(numbers) + off)
+    for instance in (f'{{"features": [{comma.join(numbers)}]}}', f'{{"features": [{comma.join(numbers)}'):
+        rows = check(b"\n" + instance.encode() + b"\n" + instance.encode(), True, width)
+        assert (rows is not None) == (width == len(numbers) and instance.endswith("}"))
+
+
 @given(patterns=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=20))
 @LIMITS
 def test_seventeen_digits_give_the_nearest_double(patterns: list[int]) -> None:

@@ -49,10 +49,11 @@ bool InstanceDecoder::instance(Scanner& text) {
     enum : unsigned { kFeatures, kData };
     Seen seen;
     const bool taken = text.object([&](std::string_view name) {
-        if (name == "features") return seen.first(kFeatures) && text.floats(values_) && append_dense();
+        if (name == "features") return seen.first(kFeatures) && text.non_zeros(feature_dim_, rows.indices, rows.values);
         if (name == "data") return seen.first(kData) && data(text);
         return name != "columns" && text.skip_value();
     });
+    if (seen.has(kFeatures)) rows.indptr.push(static_cast<std::int64_t>(rows.values.size()));
     return taken && seen.has(kFeatures) != seen.has(kData);
 }
 

@@ -1,5 +1,6 @@
 #include "json_scanner.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -95,6 +96,20 @@ inline const char* read_number(const char* p, const char* text_end, double& valu
     return error == std::errc() && end == p ? p : nullptr;
 }
 
+// Whether eight zeros come next as Python writes them.
+constexpr std::ptrdiff_t kZeros = 40;
+inline bool are_zeros(const char* p) {
+    constexpr char zeros[kZeros + 1] = " 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,";
+    std::uint64_t differences = 0;
+    for (std::ptrdiff_t i = 0; i < kZeros; i += 8) {
+        std::uint64_t text, wanted;
+        std::memcpy(&text, p + i, 8);
+        std::memcpy(&wanted, zeros + i, 8);
+        differences |= text ^ wanted;
+    }
+    return differences == 0;
+}
+
 bool is_surrogate(std::uint32_t code) { return code >= 0xd800 && code < 0xe000; }
 
 }  // namespace
@@ -113,8 +128,9 @@ bool Scanner::take_null() {
 }
 
 // The hot loop: nearly all of a request's text is read here. Hence the pointer of its own, which stays in a register.
-bool Scanner::floats(std::vector<float>& values) {
-    values.clear();
+// Numbers: add(float) takes a value, add_zeros(count) some zeros at once; false where they take no more.
+template <class Numbers>
+bool Scanner::numbers(Numbers& numbers) {
     if (!take('[')) return false;
     if (take(']')) return true;
     const char* p = p_;
@@ -122,22 +138,67 @@ bool Scanner::floats(std::vector<float>& values) {
         p = after_spaces(p, end_);
         // What most of a dense row of sparse data is, as Python writes it.
         if (p[0] == '0' && p[1] == '.' && p[2] == '0' && p[3] == ',') {
-            values.push_back(0);
+            std::int64_t count = 1;
             p += 4;
+            for (; end_ - p >= kZeros && are_zeros(p); p += kZeros) count += kZeros / 5;
+            if (!numbers.add_zeros(count)) return false;
             continue;
         }
         double number = 0;
         p = read_number(p, end_, number);
         if (p == nullptr) return false;
         const auto value = static_cast<float>(number);
-        if (!std::isfinite(value)) return false;
-        values.push_back(value);
+        if (!std::isfinite(value) || !numbers.add(value)) return false;
         p = after_spaces(p, end_);
         if (*p != ',') break;
         ++p;
     }
     p_ = p;
     return take(']');
+}
+
+bool Scanner::floats(std::vector<float>& values) {
+    struct All {
+        std::vector<float>& values;
+        bool add(float value) {
+            values.push_back(value);
+            return true;
+        }
+        bool add_zeros(std::int64_t count) {
+            values.insert(values.end(), static_cast<std::size_t>(count), 0.0f);
+            return true;
+        }
+    } all{values};
+    values.clear();
+    return numbers(all);
+}
+
+bool Scanner::non_zeros(std::int64_t width, records::Column<std::int32_t>& indices, records::Column<float>& values) {
+    struct NonZeros {
+        const std::int64_t width;
+        std::int32_t* indices;
+        float* values;
+        std::int64_t place = 0;
+        std::size_t count = 0;
+        bool add(float value) {
+            if (place == width) return false;
+            indices[count] = static_cast<std::int32_t>(place++);
+            values[count] = value;
+            count += value != 0 ? 1 : 0;
+            return true;
+        }
+        bool add_zeros(std::int64_t zeros) {
+            place += zeros;
+            return place <= width;
+        }
+    };
+    // A number takes two characters at least.
+    const auto most = static_cast<std::size_t>(std::min<std::int64_t>(width, (end_ - p_) / 2 + 1));
+    NonZeros found{width, indices.reserve(most), values.reserve(most)};
+    if (!numbers(found) || found.place != width) return false;
+    indices.commit(found.count);
+    values.commit(found.count);
+    return true;
 }
 
 bool Scanner::skip_number() {

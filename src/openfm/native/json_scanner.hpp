@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "records_column.hpp"
+
 namespace openfm::json {
 
 inline const char* after_spaces(const char* p, const char* end) {
@@ -42,6 +44,10 @@ public:
     // An array of numbers, each as the nearest double and that as the nearest float. False also where one is infinite, or
     // so close to 0 that no double is.
     bool floats(std::vector<float>& values);
+
+    // The same of `width` numbers, of which those that are not zero are appended, with their places. False also where
+    // there are more or fewer.
+    bool non_zeros(std::int64_t width, records::Column<std::int32_t>& indices, records::Column<float>& values);
 
     // An index: a number without sign, fraction and exponent that is less than `limit`, at most 2^31 - 1.
     bool index(std::int64_t limit, std::int32_t& value);
@@ -80,6 +86,9 @@ private:
     static constexpr std::size_t kLongestName = 16;
 
     void skip_spaces() { p_ = after_spaces(p_, end_); }
+
+    template <class Numbers>
+    bool numbers(Numbers& numbers);
 
     bool take_word(std::string_view word);
     bool skip_value(int depth);
