@@ -81,11 +81,13 @@ def test_a_plain_instance_may_have_other_members() -> None:
         ),
         (
             QUERY | {"candidates": {}},
-            'top_k.candidates must be an object with one of range, keys, instances, such as {"range": [100, 200]}',
+            "top_k.candidates must be an object with one of range, keys, instances, column, such as "
+            '{"range": [100, 200]}',
         ),
         (
             QUERY | {"candidates": {"keys": [], "range": [0, 1]}},
-            'top_k.candidates must be an object with one of range, keys, instances, such as {"range": [100, 200]}',
+            "top_k.candidates must be an object with one of range, keys, instances, column, such as "
+            '{"range": [100, 200]}',
         ),
         (
             QUERY | {"candidates": {"range": [2, 7]}},
