@@ -185,7 +185,7 @@ def test_a_picture_of_it_is_not_blank(page: Path, browser: Browser) -> None:
     assert light.mean() > 0.8
     assert dark.mean() < 0.3
     for picture in (light, dark):
-        colours = np.unique((picture.reshape(-1, 3) * 15).round().astype(np.uint8), axis=0)
+        colours = np.unique((picture * 15).round().astype(int) @ [256, 16, 1])
         assert len(colours) > 30
         rows_with_content = (picture.std(axis=(1, 2)) > 0.01).mean()
         assert rows_with_content > 0.6

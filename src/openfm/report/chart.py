@@ -17,7 +17,7 @@ __all__ = ["Axis", "Chart", "Numbers", "shown"]
 
 Numbers = npt.NDArray[np.float64] | Sequence[float]
 
-_LEFT, _TOP, _RIGHT, _BOTTOM = 58.0, 12.0, 468.0, 252.0
+_LEFT, _TOP, _RIGHT, _BOTTOM = 66.0, 12.0, 468.0, 252.0
 _MOST_POINTS = 400
 """Of a line: more do not show."""
 
@@ -71,6 +71,11 @@ class Axis:
             low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         return cls(label, low, high, tuple(n * step for n in range(first, last + 1)))
+
+    @classmethod
+    def at(cls, label: str, values: Numbers, edges: Numbers) -> Axis:
+        """An axis over the bins of a few different values, which are marked themselves."""
+        return cls(label, float(edges[0]), float(edges[-1]), tuple(float(value) for value in values))
 
     @classmethod
     def share(cls, label: str) -> Axis:
@@ -176,12 +181,12 @@ class Chart:
     @property
     def x_ticks(self) -> list[Tick]:
         """The marks below."""
-        return [Tick(self._x(value), shown(_clean(value))) for value in self.x.ticks]
+        return [Tick(self._x(value), _short(value)) for value in self.x.ticks]
 
     @property
     def y_ticks(self) -> list[Tick]:
         """The marks at the left."""
-        return [Tick(self._y(value), shown(_clean(value))) for value in self.y.ticks]
+        return [Tick(self._y(value), _short(value)) for value in self.y.ticks]
 
     def _x(self, value: float) -> float:
         return round(_LEFT + self.x.place(value) * (_RIGHT - _LEFT), 2)
@@ -196,9 +201,13 @@ def _round_step(step: float) -> float:
     return next(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * (1 - 1e-9)) * power
 
 
-def _clean(value: float) -> float:
-    """Without what multiplying has left in the last digits."""
-    return float(f"{value:.10g}") + 0.0
+def _short(value: float) -> str:
+    """What a tick says: without what multiplying has left in the last digits, and with k and M for what is large."""
+    value = float(f"{value:.10g}") + 0.0
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if 1e5 <= abs(value) < 1e9 and abs(value) >= size:
+            return f"{shown(value / size)}{unit}"
+    return shown(value)
 
 
 def _few(count: int) -> npt.NDArray[np.int64]:

@@ -64,14 +64,16 @@ class ClassifierSection:
     Attributes:
         tiles: the most important numbers, by name.
         confusions: at 0.5, and at another threshold.
-        charts: ROC, precision and recall, calibration, distribution of scores, measures by threshold.
-        thresholds: the table.
+        charts: ROC, precision and recall, calibration, distribution of scores.
+        measures: what each threshold does, as a chart.
+        thresholds: the same as a table.
         note: what could not be shown, and why; or empty.
     """
 
     tiles: dict[str, str]
     confusions: list[Confusion]
     charts: list[Chart]
+    measures: Chart
     thresholds: list[ThresholdRow]
     note: str = ""
 
@@ -101,7 +103,7 @@ def classifier_section(
     area = AreaUnderCurve()
     area.add(scores, labels)
     charts = [] if drawn is None else [_roc(drawn, area.value() or 0.0), _precision_recall(drawn, float(labels.mean()))]
-    charts += [_calibration(bins), _distribution(scores, labels), _measures(table)]
+    charts += [_calibration(bins), _distribution(scores, labels)]
     other = best if stored is None else stored
     matrices = [_confusion(scores, labels, _DEFAULT, "At the threshold 0.5")]
     if other != _DEFAULT:
@@ -111,6 +113,7 @@ def classifier_section(
         _tiles(scores, labels, matrices[0], area.value(), drawn, bins),
         matrices,
         charts,
+        _measures(table),
         [_row(table, i, remarks.get(float(table.thresholds[i]), "")) for i in range(len(table))],
         "" if both else "All records have the same label: there is no ROC curve, and no curve of precision and recall.",
     )
@@ -200,7 +203,7 @@ def _calibration(bins: list[CalibrationBin]) -> Chart:
     chart = Chart(
         "Calibration",
         "Whether predicted probabilities come true: tenths of the records by score, the share of label 1 in each "
-        "against its mean score, with 95 % intervals. The nearer to the diagonal, the better.",
+        "against its mean score, with 95% intervals. The nearer to the diagonal, the better.",
         x,
         y,
     )

@@ -38,7 +38,7 @@ def data_section(rows: SparseRows, labels: npt.NDArray[np.float32], machine: Fac
     if rows.nnz:
         has_weights = np.logical_or(machine.linear != 0, machine.factors.any(axis=1))
         known = has_weights[rows.indices]
-        facts["of features without any weight"] = f"{1 - float(known.mean()):.2%} of the values"
+        facts["of them, of features without any weight"] = f"{1 - float(known.mean()):.2%}"
     return DataSection(facts, _labels(labels))
 
 
@@ -50,7 +50,7 @@ def _labels(labels: npt.NDArray[np.float32]) -> Chart:
     chart = Chart(
         "Labels",
         f"How often each label occurs: from {shown(float(different[0]))} to {shown(float(different[-1]))}.",
-        Axis.over("label", edges) if not few else _at(different, edges),
+        Axis.at("label", different.tolist(), edges) if few else Axis.over("label", edges),
         Axis.over("records", [0, int(counts.max())]),
     )
     for i, count in enumerate(counts.tolist()):
@@ -59,8 +59,3 @@ def _labels(labels: npt.NDArray[np.float32]) -> Chart:
         text = f"label {what}: {count:,} records, {count / len(labels):.1%}"
         chart.box(float(edges[i] + margin), float(edges[i + 1] - margin), 0, count, "s1", text)
     return chart
-
-
-def _at(different: npt.NDArray[np.float32], edges: npt.NDArray[np.float64]) -> Axis:
-    """An axis that marks the different labels themselves."""
-    return Axis("label", float(edges[0]), float(edges[-1]), tuple(float(each) for each in different))

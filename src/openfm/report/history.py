@@ -104,7 +104,7 @@ class History:
             for epoch, value in points if len(points) <= 60 else points[-1:]:
                 chart.dot(epoch, value, series, f"{called}, epoch {epoch}: {shown(value)}")
         for channel, value in scores.items():
-            chart.line([chart.x.low, chart.x.high], [value] * 2, "s3", f"{channel}, the model", dashed=True)
+            chart.line([chart.x.low, chart.x.high], [value] * 2, "s4", f"{channel}, the model", dashed=True)
         if self.best_epoch is not None:
             at = self.best_epoch + 1
             chart.line([at, at], [chart.y.low, chart.y.high], "muted", f"best epoch ({at})", dashed=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +15,11 @@ from openfm.report.chart import shown
 
 __all__ = ["Bar", "ModelSection", "model_section"]
 
+_Pair = tuple[int, int, float]  # two features, and the inner product of their factors
+
 _SHOWN = 15
+_MOST_COLUMNS = 8  # of which all pairs are looked at one by one
+_MANY = 20  # times as many pairs as are shown are looked at where columns are more
 _MOST_FOR_PAIRS = 2_000_000  # features; beyond, the search for the strongest pairs may take minutes
 
 
@@ -78,14 +84,30 @@ def model_section(model: Model, name: Callable[[int], str]) -> ModelSection:
 def _pairs(model: Model, name: Callable[[int], str]) -> list[Bar]:
     if not 2 <= model.feature_dim <= _MOST_FOR_PAIRS:
         return []
-    ranked = model.strongest_pairs(min(_SHOWN, model.feature_dim * (model.feature_dim - 1) // 2))
-    products = ranked.products.astype(np.float64)
-    most = float(np.abs(products).max(initial=0.0))
-    return [
-        Bar(f"{name(i)} × {name(j)}", shown(product), product / most)
-        for (i, j), product in zip(ranked.pairs.tolist(), products.tolist(), strict=True)
-        if product
-    ]
+    found = _between_columns(model) if model.encoder is not None else _ranked(model, _SHOWN, None)
+    found = sorted(found, key=lambda pair: -abs(pair[2]))[:_SHOWN]
+    most = max((abs(product) for _, _, product in found), default=0.0)
+    return [Bar(f"{name(i)} × {name(j)}", shown(product), product / most) for i, j, product in found if product]
+
+
+def _between_columns(model: Model) -> list[_Pair]:
+    """Candidates of columns that are not the same: values of one column never occur together."""
+    assert model.encoder is not None
+    columns = [range(each.first, each.first + each.features) for each in model.encoder.columns if each.features]
+    if len(columns) <= _MOST_COLUMNS:
+        pairs = itertools.combinations(columns, 2)
+        return [pair for between in pairs for pair in _ranked(model, _SHOWN, between)]
+    ends = [column.stop for column in columns]
+    ranked = _ranked(model, _MANY * _SHOWN, None)
+    return [pair for pair in ranked if bisect.bisect(ends, pair[0]) != bisect.bisect(ends, pair[1])]
+
+
+def _ranked(model: Model, count: int, between: tuple[range, range] | None) -> list[_Pair]:
+    possible = model.feature_dim * (model.feature_dim - 1) // 2
+    if between is not None:
+        possible = len(between[0]) * len(between[1])
+    ranked = model.strongest_pairs(min(count, possible), between=between)
+    return [(i, j, product) for (i, j), product in zip(ranked.pairs.tolist(), ranked.products.tolist(), strict=True)]
 
 
 def _bars(values: npt.NDArray[np.float64], chosen: list[int], name: Callable[[int], str]) -> list[Bar]:

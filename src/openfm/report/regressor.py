@@ -65,9 +65,9 @@ def _predicted_and_true(predicted: Numbers, true: Numbers) -> Chart:
     correlation = _correlation(predicted, true)
     chart = Chart(
         "Predicted and true",
-        "Each cell is darker the more records have its true and its predicted value"
+        "The stronger the colour, the more records have the true and the predicted value of a cell"
         + ("." if correlation is None else f"; the correlation is {shown(correlation)}."),
-        Axis.over("true", columns),
+        Axis.at("true", np.unique(true).tolist(), columns) if len(np.unique(true)) < 13 else Axis.over("true", columns),
         Axis.over("predicted", rows),
     )
     most = math.log1p(float(counts.max()))
@@ -114,7 +114,7 @@ def _by_prediction(predicted: Numbers, residuals: Numbers) -> Chart:
         Axis.over("predicted − true", means, np.ravel(bounds), zero=True),
     )
     chart.line([chart.x.low, chart.x.high], [0, 0], "muted", dashed=True)
-    chart.line(x, [low for low, _ in bounds], "s2", "10 % and 90 %")
+    chart.line(x, [low for low, _ in bounds], "s2", "10% and 90%")
     chart.line(x, [high for _, high in bounds], "s2")
     chart.line(x, means, "s1", "mean")
     for place, mean, part in zip(x, means, parts, strict=True):

@@ -47,7 +47,7 @@ def test_what_is_drawn_lies_within_the_frame_and_is_not_endless():
     chart.line([0, 1], [0.5, 0.5], "s2", dashed=True)
     chart.box(0.25, 0.5, 0, 1, "s1", "all")
     chart.dot(1, 1, "s1", "corner")
-    assert chart.lines[0].path.startswith("M58.0 12.0")
+    assert chart.lines[0].path.startswith("M66.0 12.0")
     assert chart.lines[0].path.endswith("468.0 252.0")
     assert chart.lines[0].path.count("L") < 400
     assert (chart.boxes[0].y, chart.boxes[0].height) == (12, 240)

@@ -10,11 +10,14 @@ import pytest
 
 import openfm
 from openfm.artifact import Model
+from openfm.data.formats.typed import Categories, ColumnBlock
+from openfm.encoding import ColumnEncoder
 from openfm.errors import DataError
 from openfm.fm.matrices import as_rows
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.report import TestData, report_page
 from openfm.report.history import History
+from openfm.report.model_section import model_section
 
 EVENTS = [
     {"event": "start", "hyperparameters": {"epochs": "3", "factors_lr": "0.01"}},
@@ -145,6 +148,27 @@ def test_learning_curves():
     assert History.of(EVENTS).facts == {
         "rows trained on": "10", "rows a second": "20", "epochs": "3", "seconds in all": "4",
     }  # fmt: skip
+
+
+def test_pairs_are_of_values_that_can_meet():
+    blocks = [ColumnBlock({"user": categories("abc"), "item": categories("xyz"), "age": np.arange(3.0)}, 3)]
+    encoder = ColumnEncoder.fit(blocks)
+    rng = np.random.default_rng(1)
+    factors = rng.normal(size=(7, 2))
+    factors[:3] *= 100  # two users: the strongest products, which no record has
+    machine = FactorizationMachine(0.0, np.zeros(7), factors, PredictorType.REGRESSOR)
+    about = model_section(Model(machine, encoder=encoder), encoder.feature_name)
+    assert len(about.pairs) == 3 * 3 + 3 + 3
+    assert not [bar.name for bar in about.pairs if bar.name.count("user=") == 2 or bar.name.count("item=") == 2]
+    assert about.pairs[0].name.startswith("user=")
+    assert abs(about.pairs[0].size) == 1
+
+
+def categories(texts: str) -> Categories:
+    count = len(texts)
+    return Categories(
+        np.arange(count, dtype=np.int32), np.arange(count + 1), np.frombuffer(texts.encode(), dtype=np.uint8)
+    )
 
 
 def test_the_command(tmp_path, data, model):
