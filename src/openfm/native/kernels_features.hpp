@@ -32,26 +32,6 @@ inline void feature_sums(const FeatureView<Row>& batch, const RowResults& result
     }
 }
 
-// One Adam step on one vector of a feature's factors, from the loss's gradient; adds their squares to `norm`.
-inline void step_factors(const FactorTable& table, bool is_last, const Vector& gradient, const AdamStep& step,
-                         const Vector& clip, Vector& weights, Vector& means, Vector& variances, Vector& norm) {
-    const Vector weight = weights;
-    Vector g = gradient * step.rescale + step.weight_decay * weight;
-    g = g > clip ? clip : g;
-    g = g < -clip ? -clip : g;
-    const Vector mean = kBeta1 * means + (1.0f - kBeta1) * g;
-    const Vector variance = kBeta2 * variances + (1.0f - kBeta2) * g * g;
-    means = mean;
-    variances = variance;
-    Vector denominator = square_root(variance) + step.epsilon;
-    // The lanes beyond k stay 0 even where epsilon is 0.
-    if (is_last)
-        for (int lane = table.last_lanes; lane < kLanes; ++lane) denominator[lane] = 1.0f;
-    const Vector updated = weight - step.rate * mean / denominator;
-    weights = updated;
-    norm += updated * updated;
-}
-
 // One Adam step on N vectors of a feature's factors that start at `column`; adds their squares to `norm`.
 // d loss / d v = sum_rows g x (sum_i x_i v_i) - v sum_rows g x^2.
 template <int N>
@@ -61,9 +41,23 @@ inline void update_factors(const FactorTable& table, int vectors, float* record,
     Vector* means = vectors_at(record + table.means()) + column;
     Vector* variances = vectors_at(record + table.variances()) + column;
     const Vector clip = Vector{} + step.clip;
-    for (int v = 0; v < N; ++v)
-        step_factors(table, column + v == vectors - 1, sums[v] - square * weights[v], step, clip, weights[v], means[v],
-                     variances[v], norm);
+    for (int v = 0; v < N; ++v) {
+        const Vector weight = weights[v];
+        Vector g = (sums[v] - square * weight) * step.rescale + step.weight_decay * weight;
+        g = g > clip ? clip : g;
+        g = g < -clip ? -clip : g;
+        const Vector mean = kBeta1 * means[v] + (1.0f - kBeta1) * g;
+        const Vector variance = kBeta2 * variances[v] + (1.0f - kBeta2) * g * g;
+        means[v] = mean;
+        variances[v] = variance;
+        Vector denominator = square_root(variance) + step.epsilon;
+        // The lanes beyond k stay 0 even where epsilon is 0.
+        if (column + v == vectors - 1)
+            for (int lane = table.last_lanes; lane < kLanes; ++lane) denominator[lane] = 1.0f;
+        const Vector updated = weight - step.rate * mean / denominator;
+        weights[v] = updated;
+        norm += updated * updated;
+    }
 }
 
 // The rest of a feature's step: q from its new factors, and w. Returns what became non-finite.

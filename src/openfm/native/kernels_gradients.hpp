@@ -112,17 +112,18 @@ void gradients_dense(const FactorTable& table, const DenseView& batch, const Row
 uint32_t apply(const FactorTable& table, const int32_t* features, const float* gradients, const AdamStep& linear_step,
                const AdamStep& step, int64_t begin, int64_t end) {
     const int64_t width = table.factors() + 1;
-    const Vector clip = Vector{} + step.clip;
     uint32_t bad = kFiniteAll;
     for (int64_t f = begin; f < end; ++f) {
         prefetch_record(table, features[smaller(f + kPrefetchFeatures, end - 1)]);
         float* record = table.record(features[f]);
         const float* row = gradients + f * width;
         Vector norm = {};
-        for (int v = 0; v < table.vectors; ++v)
-            step_factors(table, v == table.vectors - 1, load_gradient(table, v, row), step, clip,
-                         vectors_at(record)[v], vectors_at(record + table.means())[v],
-                         vectors_at(record + table.variances())[v], norm);
+        for (int v = 0; v < table.vectors; ++v) {
+            // What the gradient loses for the factor itself is in it already: here that is 0, which changes at most the
+            // sign of a zero.
+            const Vector gradient = load_gradient(table, v, row);
+            update_factors<1>(table, table.vectors, record, v, &gradient, 0.0f, step, norm);
+        }
         bad |= finish_feature(table, record, linear_step, row[table.factors()], norm);
     }
     return bad;
