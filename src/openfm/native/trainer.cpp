@@ -273,20 +273,13 @@ uint32_t Trainer::update(const Batch& batch, SharedWork& work, int member, int m
 
 // The bias and the metrics: sums over all rows, by one thread in row order. Returns what is not finite.
 uint32_t Trainer::finish_batch(const Batch& batch, BatchSums& sums) {
-    RowSums total = sum_rows(batch);
+    RowSums total = sum_rows(options_.loss, batch.targets, batch.results);
     const int64_t padding = options_.batch_size - batch.targets.real;
     if (padding > 0) total.add(options_.loss, batch.results, batch.targets.real, 0, padding);
     return finish_step(total, sums);
 }
 
-RowSums Trainer::sum_rows(const Batch& batch) const {
-    RowSums total;
-    for (int64_t row = 0; row < batch.targets.real; ++row)
-        total.add(options_.loss, batch.results, row, batch.targets.labels[row], 1);
-    return total;
-}
-
-uint32_t Trainer::finish_step(const RowSums& total, BatchSums& sums) {
+uint32_t Trainer::finish_step(RowSums total, BatchSums& sums) {
     sums = total.of_batch(options_.loss);
     uint32_t bad = kFiniteAll;
     if (bias_step_.enabled)

@@ -152,8 +152,7 @@ private:
     uint32_t update(const Batch& batch, SharedWork& work, int member, int members);
     void write_gradients(const Batch& batch, const GradientRows& out, SharedWork& work, int member, int members);
     uint32_t finish_batch(const Batch& batch, BatchSums& sums);
-    RowSums sum_rows(const Batch& batch) const;
-    uint32_t finish_step(const RowSums& total, BatchSums& sums);
+    uint32_t finish_step(RowSums total, BatchSums& sums);
     void advance();
     void begin_step();
     AdamStep adam_step(const GroupRates& rates) const;

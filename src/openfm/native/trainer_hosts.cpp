@@ -37,7 +37,7 @@ HostSums Trainer::gradients(const TrainingRows& block, int64_t number, const int
         forward(batch, of_rows, member, members);
         barrier.wait();
         write_gradients(batch, {rows, places}, of_features, member, members);
-        if (member == 0) sums = to_fields(sum_rows(batch));
+        if (member == 0) sums = to_fields(sum_rows(options_.loss, batch.targets, batch.results));
     };
     if (members == 1)
         work(0);
