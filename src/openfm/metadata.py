@@ -49,7 +49,7 @@ def create_algorithm_request(name: str, image: str) -> dict[str, Any]:
             "TrainingImage": image,
             "SupportedHyperParameters": [_hyperparameter(declaration) for declaration in DECLARATIONS],
             "SupportedTrainingInstanceTypes": _INSTANCE_TYPES,
-            "SupportsDistributedTraining": False,
+            "SupportsDistributedTraining": True,
             "MetricDefinitions": metric_definitions(),
             "TrainingChannels": [_channel(channel) for channel in CHANNELS],
             "SupportedTuningJobObjectiveMetrics": [
