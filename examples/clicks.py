@@ -20,8 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from console import ConsoleError, openfm, say, serving
-from openfm import FactorizationMachineClassifier, read_records
-from openfm.artifact import load_encoder
 
 FOLDER = Path(__file__).resolve().parents[1] / "demo" / "clicks"
 ROWS, HELD_OUT = 80_000, 20_000
@@ -82,17 +80,6 @@ def area_under_curve(scores: npt.NDArray[np.float64], clicks: npt.NDArray[np.int
     return float(above / (positives * (len(clicks) - positives)))
 
 
-def train(folder: Path) -> None:
-    """Make features of the columns, and a model of these, which keeps how they were made."""
-    convert = ["convert", "clicks.csv", "clicks.rec", "--target", "click", "--save-encoder", "encoder.zip"]
-    openfm(*convert, folder=folder)
-    openfm("convert", "held-out.csv", "held-out.rec", "--target", "click", "--encoder", "encoder.zip", folder=folder)
-    classifier = FactorizationMachineClassifier().fit(*read_records(folder / "clicks.rec"))
-    X, clicks = read_records(folder / "held-out.rec")
-    print(f"test auc {area_under_curve(classifier.predict_proba(X)[:, 1], clicks):.4f}")
-    classifier.model_.with_encoder(load_encoder(folder / "encoder.zip")).save(folder / "model.tar.gz")
-
-
 def run(folder: Path) -> None:
     """Make the log, train, choose a threshold, serve, ask."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +93,7 @@ def run(folder: Path) -> None:
     say(f"Who knows all that the held-out clicks were made of reaches an AUC of {best:.3f}.")
 
     say("Train. Texts are ids, numbers are numbers.")
-    train(folder)
+    openfm("train", "clicks.csv", "--target", "click", "--test", "held-out.csv", "--out", "model.tar.gz", folder=folder)
 
     say("Clicks are rare: at 0.5 few are found. A better threshold, kept in the model:")
     openfm("thresholds", "model.tar.gz", "held-out.csv", "--store", folder=folder)

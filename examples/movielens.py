@@ -15,13 +15,10 @@ import socket
 import sys
 from pathlib import Path
 
-import numpy as np
 from scipy.sparse import csr_matrix
 
 from console import ConsoleError, openfm, say, serving
 from datasets import MOVIELENS_USERS, DatasetError, load_movielens, load_movielens_titles
-from openfm import FactorizationMachineRegressor, read_records
-from openfm.artifact import load_encoder
 
 FOLDER = Path(__file__).resolve().parents[1] / "demo" / "movielens"
 USER = "308"
@@ -45,7 +42,8 @@ def run(folder: Path) -> None:
     openfm("inspect", "ratings.csv", folder=folder)
 
     say("Train. The users' numbers are names, not quantities, which --categorical says; titles are text anyway.")
-    train(folder)
+    files = ["ratings.csv", "--test", "held-out.csv", "--out", "model.tar.gz"]
+    openfm("train", *files, "--target", "stars", "--categorical", "user", folder=folder)
 
     say("Why does it expect what it expects? The first held-out rating:")
     openfm("explain", "model.tar.gz", "held-out.csv", "--rows", "0:1", folder=folder)
@@ -74,17 +72,6 @@ def run(folder: Path) -> None:
         server.ask(
             {"top_k": {"k": 3, "fixed": {"columns": {"user": "nobody"}}, "candidates": {"column": "film"}}},
         )
-
-
-def train(folder: Path) -> None:
-    """Make features of users and films, and a model of these, which keeps how they were made."""
-    columns = ["--target", "stars", "--categorical", "user", "--save-encoder", "encoder.zip"]
-    openfm("convert", "ratings.csv", "ratings.rec", *columns, folder=folder)
-    openfm("convert", "held-out.csv", "held-out.rec", "--target", "stars", "--encoder", "encoder.zip", folder=folder)
-    regressor = FactorizationMachineRegressor().fit(*read_records(folder / "ratings.rec"))
-    X, stars = read_records(folder / "held-out.rec")
-    print(f"test rmse {np.sqrt(np.mean((regressor.predict(X) - stars) ** 2)):.4f}")
-    regressor.model_.with_encoder(load_encoder(folder / "encoder.zip")).save(folder / "model.tar.gz")
 
 
 def films_of(user: str, path: Path) -> list[str]:

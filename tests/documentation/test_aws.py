@@ -77,7 +77,7 @@ def test_every_step_makes_its_request(requests: dict[str, list[dict[str, object]
         "DeleteEndpointConfig",
         "DeleteModel",
     } <= requests.keys()
-    assert len(requests["CreateTrainingJob"]) == 2
+    assert len(requests["CreateTrainingJob"]) == 3
     assert len(requests["CreateEndpoint"]) == len(requests["DeleteEndpoint"]) == len(requests["DeleteModel"]) == 2
 
 

@@ -127,3 +127,12 @@ def test_map_of_the_code_names_every_package() -> None:
     section = readme.partition("## Map of the code\n")[2]
     packages = {path.parent.name for path in (REPOSITORY / "src/openfm").glob("*/__init__.py")}
     assert {name for name in packages if not re.search(rf"\b{name}/", section)} == set()
+
+
+def test_from_a_table_to_recommendations_takes_twenty_lines() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    heading = "## From a table to recommendations\n"
+    section = heading + readme.partition(heading)[2].partition("\n## ")[0]
+    assert len(section.strip().splitlines()) <= 20
+    assert "openfm train examples/quickstart/ratings.csv" in section
+    assert '"top_k"' in section
