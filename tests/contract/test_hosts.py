@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 import openfm
 from openfm.contract.hyperparameters import Hyperparameters
@@ -368,6 +369,22 @@ def test_a_host_that_fails_ends_the_others(tmp_path, data):
     assert isinstance(results[1], DataError)
     for other in (results[0], results[2]):
         assert isinstance(other, PlatformError)
+
+
+@pytest.mark.parametrize("dim", [3_000, 300_000])
+def test_little_more_travels_than_the_gradients_of_what_occurs(tmp_path, dim):
+    """With features as rare as those of clicks, and with frequent ones."""
+    rows, fields, factors, batch = 2000, 39, 16, 200
+    rng = np.random.default_rng(0)
+    width = dim // fields
+    keys = (rng.random((rows, fields)) ** 4 * width).astype(np.int64) + np.arange(fields) * width
+    X = csr_matrix((np.ones(keys.size, np.float32), keys.reshape(-1), np.arange(rows + 1) * fields), shape=(rows, dim))
+    y = rng.integers(0, 2, rows).astype(np.float32)
+    changes = {"feature_dim": dim, "num_factors": factors, "mini_batch_size": batch, "epochs": 1}
+    bases = [make_job(tmp_path / f"host-{i}", HYPERPARAMETERS | changes, (X, y)) for i in range(2)]
+    occurring = sum(len(np.unique(keys[begin : begin + 2 * batch])) for begin in range(0, rows, 2 * batch))
+    least = occurring * 4 * (factors + 1)
+    assert least < all_well(train_together(bases))[0] < 1.2 * least
 
 
 def test_other_hosts_say_less(tmp_path, capfd, data, test_data):

@@ -129,8 +129,12 @@ def all_well(results: Sequence[T | Exception]) -> list[T]:
 
 def train_together(
     bases: Sequence[Path], stops: Sequence[StopRequest] | None = None, **environ: str
-) -> list[Exception | None]:
-    """Run the job of several contract trees on a host each; ``resourceconfig.json`` is written for them."""
+) -> list[Exception | int]:
+    """Run the job of several contract trees on a host each; ``resourceconfig.json`` is written for them.
+
+    Returns:
+        the bytes of all that each host gave to collectives, or the exception that ended it.
+    """
     names = [f"algo-{i + 1}" for i in range(len(bases))]
     for base, name in zip(bases, names, strict=True):
         (base / "input" / "config").mkdir(parents=True, exist_ok=True)
@@ -138,9 +142,10 @@ def train_together(
         (base / "input" / "config" / "resourceconfig.json").write_text(json.dumps(resources))
     given = stops or [StopRequest() for _ in bases]
 
-    def host(collective: ThreadedCollective) -> None:
+    def host(collective: ThreadedCollective) -> int:
         base = bases[collective.rank]
         run(ContractPaths(base), environ, given[collective.rank], connect=lambda *_, **__: collective)
         assert collective.is_finished
+        return collective.ring.bytes
 
     return on_hosts(len(bases), host)

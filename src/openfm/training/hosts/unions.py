@@ -69,4 +69,4 @@ class Unions:
 
     def _from_bitmap(self, bitmap: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
         occurs = np.unpackbits(bitmap, count=self._feature_dim, bitorder="little")
-        return np.flatnonzero(occurs).astype(np.int32)
+        return np.flatnonzero(occurs.view(bool)).astype(np.int32)  # NumPy finds what is True several times as fast
