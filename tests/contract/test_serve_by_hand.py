@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -55,6 +56,14 @@ def announced(process: subprocess.Popen[str]) -> str:
     return "".join(lines)
 
 
+def wait_until_answered(port: int) -> None:
+    """A worker that is still being started might miss a signal."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    with contextlib.closing(connection):
+        connection.request("GET", "/ping")
+        assert connection.getresponse().status == 200
+
+
 @needs_curl
 @pytest.mark.parametrize("name", ["model.tar.gz", "model_algo-1", "mine", "."])
 def test_the_example_that_is_printed_is_answered(tmp_path: Path, model: Model, name: str) -> None:
@@ -72,8 +81,9 @@ def test_the_example_that_is_printed_is_answered(tmp_path: Path, model: Model, n
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_cleanly(tmp_path: Path, model: Model, number: signal.Signals) -> None:
     model.save(tmp_path / "model.tar.gz")
-    with started(tmp_path, "model.tar.gz", "--port", "0") as process:
-        announced(process)
+    with started(tmp_path, "model.tar.gz", "--port", "0", NUM_WORKERS="1") as process:
+        port = int(re.findall(r"127\.0\.0\.1:(\d+)", announced(process))[0])
+        wait_until_answered(port)
         os.killpg(process.pid, number)  # as a terminal does: the workers get it too
         rest, log = process.communicate(timeout=120)
         assert (process.returncode, rest, log) == (0, "", "")

@@ -151,6 +151,11 @@ class _Supervisor(Arbiter):  # type: ignore[misc]
         self.cfg.set("graceful_timeout", _KILL_SECONDS)
         self.handle_quit()
 
+    def handle_int(self) -> None:
+        """SIGINT, such as Ctrl-C: end at once. A worker that is only being started may miss it: none is waited for."""
+        self.cfg.set("graceful_timeout", _KILL_SECONDS)
+        super().handle_int()
+
     def _close_doors(self) -> None:
         """Let the workers take no more and finish the refusals that they are sending."""
         self.kill_workers(signal.SIGTERM)
