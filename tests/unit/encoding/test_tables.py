@@ -12,6 +12,7 @@ from openfm import ColumnEncoder, DataError, iter_columns, table_columns
 from openfm.data.formats.format import Format
 from openfm.data.formats.registry import FORMATS, find_format
 from openfm.data.formats.source import Source
+from openfm.data.formats.typed import Categories
 from openfm.encoding.tables import encoded_records, fit_and_encode, fit_table
 
 CSV = "rating,user,age\n4,7,0.5\n3,8,\n5,7,1.5\n"
@@ -139,3 +140,31 @@ def test_formats_without_columns(table: Path) -> None:
         fit_table(Source.of_file(table), FORMATS["libsvm"])
     with pytest.raises(DataError, match="is libsvm, which has no named columns"):
         next(iter_columns(table, format="libsvm"))
+
+
+def test_arrow_texts_of_every_kind() -> None:
+    import pyarrow as pa
+
+    texts = ["\N{SNOWMAN}", "", None, "y", "\N{SNOWMAN}"]
+    table = pa.table(
+        {
+            "plain": texts,
+            "large": pa.array(texts, pa.large_string()),
+            "coded": pa.array(texts).dictionary_encode(),
+            "none": pa.array([None] * 5, pa.string()),
+            "empty": [""] * 5,
+            "day": pa.array([0, 1, None, 1, 0], pa.date32()),
+        }
+    )
+    expected = ["plain", "large", "coded"]
+    for rows in (table, table.slice(1), table.slice(2, 2)):
+        (block,) = table_columns(rows)
+        for name in expected:
+            column = block.columns[name]
+            assert isinstance(column, Categories)
+            found = [None if code < 0 else column.texts()[code].decode() for code in column.codes]
+            assert found == rows.column(name).to_pylist()
+        assert block.columns["none"].codes.tolist() == [-1] * len(rows)
+        assert block.columns["empty"].texts() == [b""]
+    (block,) = table_columns(table)
+    assert block.columns["day"].texts() == [b"1970-01-01", b"1970-01-02"]

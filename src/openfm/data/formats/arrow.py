@@ -105,10 +105,15 @@ def _typed(column: Any, *, is_category: bool) -> TypedColumn:
         return numbers
     encoded = column.cast(pyarrow.large_string()).dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
-    texts = [text.encode() for text in encoded.dictionary.to_pylist()]
-    offsets = np.zeros(len(texts) + 1, dtype=np.int64)
-    np.cumsum([len(text) for text in texts], out=offsets[1:])
-    return Categories(codes, offsets, np.frombuffer(b"".join(texts), dtype=np.uint8))
+    texts = (
+        encoded.dictionary
+    )  # as Arrow lays large_string out: int64 offsets, and the bytes, of which it may be a slice
+    _, offsets_buffer, data = texts.buffers()
+    if not len(texts):
+        return Categories(codes, np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.uint8))
+    offsets = np.frombuffer(offsets_buffer, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    utf8 = np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, dtype=np.uint8)
+    return Categories(codes, offsets - offsets[0], utf8[offsets[0] : offsets[-1]])
 
 
 def _numbers(column: Any, name: str, first_row: int, source: Source) -> npt.NDArray[np.float32]:
