@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from openfm.errors import DataError
-from openfm.fm.rows import MAX_FEATURE_DIM
+from openfm.fm.rows import MAX_FEATURE_DIM, SparseRows
 from openfm.native import _core
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-__all__ = ["encode_matrix", "write_records"]
+__all__ = ["encode_matrix", "encode_rows", "write_records"]
 
 _Encode = Callable[[int, int], memoryview]
 """Framed records of the rows from one to another."""
@@ -88,6 +88,18 @@ def encode_matrix(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) ->
     return (encode(start, min(start + step, count)) for start in range(0, count, step))
 
 
+def encode_rows(rows: SparseRows, labels: npt.NDArray[np.float32] | None) -> Iterator[memoryview]:
+    """Framed sparse records in blocks: what :func:`encode_matrix` makes of the same rows, without SciPy.
+
+    Raises:
+        DataError: a row is too long for a record; raised before there is any block.
+    """
+    encode = _sparse_encoder(rows.indptr, rows.indices, rows.values, labels, rows.feature_dim)
+    _check_lengths(np.diff(rows.indptr), encode)
+    step = max(1, _BLOCK_VALUES // max(rows.nnz // max(len(rows), 1), 1))
+    return (encode(start, min(start + step, len(rows))) for start in range(0, len(rows), step))
+
+
 def _check_lengths(values: npt.NDArray[np.integer], encode: _Encode) -> None:
     """Encodes those rows that may be too long: their values and keys decide how long they become."""
     for row in np.flatnonzero(values > _SAFE_VALUES).tolist():
@@ -115,11 +127,19 @@ def _encoder(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) -> _Enc
     csr = rows if _is_sparse(rows) else _to_csr(rows)
     indptr = np.ascontiguousarray(csr.indptr, dtype=np.int64)
     indices = np.ascontiguousarray(csr.indices, dtype=np.int32)
-    values = np.ascontiguousarray(csr.data)
+    return _sparse_encoder(indptr, indices, np.ascontiguousarray(csr.data), labels, csr.shape[1])
 
+
+def _sparse_encoder(
+    indptr: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int32],
+    values: npt.NDArray[Any],
+    labels: npt.NDArray[Any] | None,
+    feature_dim: int,
+) -> _Encode:
     def sparse_records(start: int, stop: int) -> memoryview:
-        part = indptr[start : stop + 1]
-        return _core.encode_sparse(part, indices, values, part_of_labels(start, stop), csr.shape[1]).data
+        part = None if labels is None else labels[start:stop]
+        return _core.encode_sparse(indptr[start : stop + 1], indices, values, part, feature_dim).data
 
     return sparse_records
 

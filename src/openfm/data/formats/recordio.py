@@ -12,7 +12,7 @@ from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.source import Source
 from openfm.data.identities import RecordIdentities
 from openfm.data.records import BLOCK_BYTES, RecordBlock
-from openfm.data.writing import encode_matrix
+from openfm.data.writing import encode_matrix, encode_rows
 from openfm.fm.rows import SparseRows
 from openfm.native import _core
 
@@ -60,9 +60,10 @@ def _read(source: Source, options: ReadOptions) -> Generator[RecordBlock, None, 
 
 def _write(file: BinaryIO, blocks: Iterable[RecordBlock], options: WriteOptions) -> None:
     for block in blocks:
-        dense = block.dense_records == len(block)
-        rows = dense_array(block) if dense else block.rows.to_scipy()
-        file.writelines(encode_matrix(rows, block.labels, dense=dense))
+        if block.dense_records == len(block):
+            file.writelines(encode_matrix(dense_array(block), block.labels, dense=True))
+        else:
+            file.writelines(encode_rows(block.rows, block.labels))
 
 
 RECORDIO = Format(
