@@ -144,6 +144,18 @@ def test_columns_may_be_named_for_what_they_are(folder: Path, tmp_path: Path) ->
     assert summary_of(done)["features"] == 64 + 30
 
 
+def test_a_column_says_how_much_a_row_counts(folder: Path, tmp_path: Path) -> None:
+    head, *lines = (folder / "likes.csv").read_text().splitlines()
+    true = [f"{line},2" for line in lines]
+    false = [f"{line[:-1]}{1 - int(line[-1])},0" for line in lines]  # the opposite, which counts nothing
+    (tmp_path / "weighted.csv").write_text("\n".join([f"{head},counts", *true, *false]) + "\n")
+    arguments = ["--target", "rating", "--weight", "counts", "--test", str(tmp_path / "weighted.csv"), "--json"]
+    out = ["--out", str(tmp_path / "m")]
+    found = summary_of(openfm_command(tmp_path, "train", "weighted.csv", *arguments, *out))
+    assert found["features"] == 51
+    assert found["test"]["auc"] > 0.95
+
+
 def test_values_that_training_did_not_see_are_counted(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("user,item,age,rating\nnobody,i1,30,5\nu1,nothing,30,1\n")
     arguments = [
