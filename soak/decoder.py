@@ -23,6 +23,7 @@ from support import wire
 MODES = ("required", "optional", "ignored")
 _BYTES = (0x00, 0x01, 0x06, 0x0A, 0x0B, 0x0C, 0x12, 0x1A, 0x7F, 0x80, 0xFF)
 _VALUES = (0.0, -0.0, 1.0, -2.5, 1e-45, 3.4e38)
+_WEIGHTS = (0.0, -0.0, 1.0, 2.5, 1e-45, 3.4e38)
 _SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 33, 64)
 _LENGTHS = (2**7, 2**14, 2**21, 2**28, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63, 2**64 - 1)
 
@@ -74,8 +75,11 @@ class Campaign:
         shape = wire.varint(feature_dim) if self._random.random() < 0.5 else b""
         features = wire.features(wire.float32_tensor(wire.floats(*values), keys, shape))
         label = wire.label(wire.float32_tensor(wire.floats(pick(_VALUES))))
-        parts = [features, label, wire.field(3, b"id"), features]
-        return b"".join(parts[: pick([1, 2, 2, 2, 2, 2, 3, 4])])
+        parts = [features, label, wire.field(3, b"id"), features][: pick([1, 2, 2, 2, 2, 2, 3, 4])]
+        if self._random.random() < 0.3:
+            weight = wire.label(wire.float32_tensor(wire.floats(pick(_WEIGHTS))), b"weight")
+            parts.insert(pick([len(parts), len(parts), 0, 1]), weight)
+        return b"".join(parts)
 
     def _changed(self, data: bytes) -> bytes:
         changed = bytearray(data)
@@ -109,7 +113,7 @@ class Campaign:
 
 def _decoded(data: bytes, feature_dim: int | None, labels: str, instruction_set: str) -> tuple:
     found = _core.decode_records(data, feature_dim, labels, framed=True, final=True, instruction_set=instruction_set)
-    arrays = (found.indptr, found.indices, found.values, found.labels)
+    arrays = (found.indptr, found.indices, found.values, found.labels, found.weights)
     scalars = (found.fault, found.usual_records, found.consumed, found.feature_dim, found.dense_records)
     return *scalars, *(None if array is None else array.tobytes() for array in arrays)
 

@@ -82,6 +82,32 @@ def test_the_model_is_the_same(tmp_path: Path, reference: Path, content_type: st
     assert logged_metrics(run.stdout) == logged_metrics((reference / "log").read_text())
 
 
+@pytest.mark.parametrize(
+    ("content_type", "format", "options"),
+    [
+        ("text/csv; weight=1", "csv", {"header": False}),
+        ("text/csv;label_size=1;weight=1", "csv", {"header": False}),
+        ("application/x-parquet; weight=Shown", "parquet", {"weight": "Shown"}),
+        ('Application/X-Parquet; Weight="Times shown"', "parquet", {"weight": "Times shown"}),
+    ],
+)
+def test_a_column_of_weights(tmp_path: Path, content_type: str, format: str, options: dict) -> None:
+    weights = np.where(np.arange(230) % 4 == 0, np.float32(2.5), np.float32(0.5))
+    base = job(tmp_path / "columns", content_type)
+    records = job(tmp_path / "records", "application/x-recordio-protobuf")
+    for channel in ("train", "test"):
+        (base / "input" / "data" / channel).mkdir()
+        (records / "input" / "data" / channel).mkdir()
+        openfm.write_data(base / "input/data" / channel / "part", X, Y, format=format, weights=weights, **options)
+        openfm.write_records(records / "input/data" / channel / "part", X, Y, weights=weights)
+
+    runs = [run_job(base), run_job(records)]
+
+    assert [run.returncode for run in runs] == [0, 0], runs[0].stderr
+    assert (base / "model/model_algo-1").read_bytes() == (records / "model/model_algo-1").read_bytes()
+    assert logged_metrics(runs[0].stdout) == logged_metrics(runs[1].stdout)
+
+
 def test_text_comes_through_fifos(tmp_path: Path, reference: Path) -> None:
     base = job(tmp_path, "text/csv", TrainingInputMode="Pipe")
     put(base, "train", "whole", X, Y, "text/csv")
@@ -120,6 +146,15 @@ def test_text_comes_through_fifos(tmp_path: Path, reference: Path) -> None:
         ("text/libsvm; index-base=1", "1 0:1\n", "Line 1 of '{}' has the index 0, but the first feature is said to be"),
         ("application/x-parquet", "PAR1 no parquet PAR1", "'{}' cannot be read as Parquet"),
         ("text/libsvm", "1 0:1\n", "Channel 'train' states text/libsvm without an index base"),
+        (
+            "text/csv; weight=1",
+            "1,-2" + ",0" * 12,
+            "Line 1, column 2 of '{}' holds '-2', where a weight of at least 0 is needed",
+        ),
+        ("text/csv; weight=0", "1\n", "Channel 'train' states text/csv with weight=0, but weight is the number of"),
+        ("text/csv; weight=w", "1\n", "Channel 'train' states text/csv with weight=w, but weight is the number of"),
+        ("text/csv; weight=14", "1\n", "'{}' has 14 columns by its feature_dim, numbered from 0: none is number 14"),
+        ("text/libsvm; index-base=0; weight=1", "1\n", "has the parameter 'weight=1', which is not known"),
     ],
 )
 def test_faults_name_channel_file_line_and_column(tmp_path: Path, content_type: str, text: str, message: str) -> None:
@@ -132,6 +167,23 @@ def test_faults_name_channel_file_line_and_column(tmp_path: Path, content_type: 
     assert reason.startswith("ClientError: ")
     assert "channel 'train'" in reason.lower()
     assert message.format(path) in reason
+
+
+@pytest.mark.parametrize("at", [0.3, 0.6])
+def test_damaged_parquet_is_told_with_its_place(tmp_path: Path, at: float) -> None:
+    base = job(tmp_path, "application/x-parquet")
+    rng = np.random.default_rng(0)
+    put(base, "train", "part-0", rng.random((50_000, 12)), rng.integers(0, 2, 50_000), "application/x-parquet")
+    path = base / "input/data/train/part-0"
+    data = bytearray(path.read_bytes())
+    begin = int(len(data) * at)
+    data[begin : begin + 100_000] = bytes(100_000)
+    path.write_bytes(data)
+
+    reason = failure(base)
+
+    assert reason.startswith(f"ClientError: Unable to read data channel 'train'. '{path}' cannot be read as Parquet")
+    assert reason.rstrip().endswith("Write the file again.")
 
 
 def test_labels_are_checked_as_ever(tmp_path: Path) -> None:

@@ -24,7 +24,10 @@ sys.exit(code)
 """
 """``openfm train``, which tells at the end the most memory that it had."""
 
-PLAN = re.compile(r"Memory: ([0-9.]+) MiB for the parameters .* up to ([0-9.]+) MiB for data .* about ([0-9.]+) MiB")
+PLAN = re.compile(
+    r"Memory: ([0-9.]+) MiB for the parameters .*state, (?:([0-9.]+) MiB more at the start .*)?up to ([0-9.]+) MiB for "
+    r"data .* about ([0-9.]+) MiB"
+)
 
 
 def measure(base, **environ: str) -> tuple[int, dict[str, float]]:
@@ -38,7 +41,8 @@ def measure(base, **environ: str) -> tuple[int, dict[str, float]]:
     assert done.returncode == 0, done.stderr
     found = PLAN.search(done.stdout)
     assert found is not None
-    plan = {name: float(value) * MIB for name, value in zip(("model", "cache", "base"), found.groups(), strict=True)}
+    named = zip(("model", "saved", "cache", "base"), found.groups("0"), strict=True)
+    plan = {name: float(value) * MIB for name, value in named}
     return int(re.search(r"^VmHWM (\d+)$", done.stdout, re.MULTILINE)[1]), plan
 
 
@@ -110,3 +114,28 @@ def test_a_thousand_factors(tmp_path):
     most, plan = measure(base, OPENFM_CACHE_BYTES="1MiB")
     assert plan["model"] == pytest.approx((12_032 + 4) * 20_000, rel=0.001)
     assert most <= 1.02 * plan["model"] + plan["cache"] + plan["base"]
+
+
+@pytest.mark.parametrize("patience", [None, 1])
+def test_going_on_from_a_checkpoint_takes_what_it_says(tmp_path, rows, patience):
+    X, y = rows
+    hyperparameters = {"feature_dim": X.shape[1], "num_factors": 16, "predictor_type": "binary_classifier"}
+    watching = {} if patience is None else {"early_stopping_patience": patience}
+    base = make_job(tmp_path, hyperparameters | {"epochs": 1} | watching, (X, y))
+    if patience is not None:
+        (base / "input" / "data" / "train").rename(base / "input" / "data" / "both")
+        (base / "input" / "data" / "train").symlink_to(base / "input" / "data" / "both")
+        (base / "input" / "data" / "validation").symlink_to(base / "input" / "data" / "both")
+    (base / "checkpoints").mkdir()
+    first, _ = measure(base, OPENFM_CACHE_BYTES="1MiB")
+    path = base / "input" / "config" / "hyperparameters.json"
+    path.write_text(path.read_text().replace('"epochs": "1"', '"epochs": "2"'))
+
+    most, plan = measure(base, OPENFM_CACHE_BYTES="1MiB")
+
+    saved = (12 if patience is None else 16) * 17 * X.shape[1]
+    assert plan["saved"] == pytest.approx(saved, rel=0.01)
+    copies = 0 if patience is None else 2 * 4 * 17 * X.shape[1]  # docs/memory.md tells of them
+    assert most <= 1.02 * (plan["model"] + max(plan["saved"] + copies / 2, plan["cache"] + copies)) + plan["base"]
+    assert most >= 0.9 * (plan["model"] + plan["saved"])
+    assert first < most

@@ -32,6 +32,10 @@ SPARSE = features(float32_tensor(floats(1, 2), varints(0, 4), SHAPE))
 HOLDS_MAGIC = features(float32_tensor(floats(0, 0, 0, 0) + MAGIC)) + ONE
 
 
+def weight(value: bytes) -> bytes:
+    return label(value, b"weight")
+
+
 def split_at_magic(payload: bytes) -> bytes:
     parts = payload.split(MAGIC)
     flags = [1, *[2] * (len(parts) - 2), 3]
@@ -50,9 +54,15 @@ VALID = {
     "float64_tensor": frame(features(field(3, field(1, struct.pack("<5d", 0.1, 0, 1e-60, 1e10, 5)))) + ONE),
     "int32_tensor": frame(features(field(7, field(1, varints(1, 0, -7, 16777217, 0)))) + ONE),
     "int32_label": frame(DENSE + label(field(7, field(1, varints(3))))),
+    "weights": frame(DENSE + ONE)
+    + frame(SPARSE + ONE + weight(float32_tensor(floats(2.5))))
+    + frame(weight(field(3, field(1, struct.pack("<d", 0.1)))) + DENSE + ONE)
+    + frame(DENSE + ONE + weight(field(7, field(1, varints(0)))))
+    + frame(SPARSE + ONE + weight(float32_tensor(floats(-0.0))))
+    + frame(SPARSE + ONE),
     "without_labels": frame(DENSE) + frame(SPARSE),
     "unknown_names": frame(
-        features(float32_tensor(floats(9)), b"other") + SPARSE + label(float32_tensor(floats(4)), b"weight") + ONE
+        features(float32_tensor(floats(9)), b"other") + SPARSE + label(float32_tensor(floats(4)), b"other") + ONE
     ),
     "unknown_fields": frame(
         tag(9, 0) + varint(5) + tag(10, 3) + tag(1, 0) + varint(1) + tag(10, 4) + SPARSE + ONE + field(3, b"uid")
@@ -107,6 +117,12 @@ INVALID = {
     "label_bytes": frame(DENSE + label(field(9, field(1, b"yes")))),
     "label_nan": frame(DENSE + label(float32_tensor(floats(math.nan)))),
     "label_infinite": frame(DENSE + label(float32_tensor(floats(math.inf)))),
+    "weight_negative": frame(DENSE + ONE) + frame(DENSE + ONE + weight(float32_tensor(floats(-0.5)))),
+    "weight_nan": frame(SPARSE + ONE + weight(float32_tensor(floats(math.nan)))),
+    "weight_infinite": frame(DENSE + ONE + weight(field(3, field(1, struct.pack("<d", 1e300))))),
+    "weight_of_two": frame(DENSE + ONE + weight(float32_tensor(floats(1, 2)))),
+    "weight_empty": frame(DENSE + ONE + weight(b"")),
+    "weight_bytes": frame(DENSE + ONE + weight(field(9, field(1, b"much")))),
     "entry_with_unknown_field": frame(field(1, entry(float32_tensor(floats(1))) + tag(3, 0) + varint(1)) + ONE),
 }
 

@@ -17,6 +17,7 @@ from openfm.data.record_schema import Record
 from openfm.data.recordio import frame
 from openfm.data.records import RecordBlock, RecordReader, decode_records
 from openfm.data.records_reference import decode_records_reference
+from openfm.data.weights import joined_weights
 from openfm.errors import DataError
 from openfm.native import _core
 from support import wire
@@ -29,6 +30,7 @@ LIMITS = settings(max_examples=250, deadline=None)
 FLOATS = st.sampled_from([0.0, -0.0, 1.0, -2.5, 1e-45, 3.4e38]) | st.floats(width=32)
 DOUBLES = st.sampled_from([0.0, 1e-60, 1e300]) | st.floats()
 INTEGERS = st.sampled_from([0, 1, -1, 2**24 + 1]) | st.integers(-(2**31), 2**31 - 1)
+WEIGHTS = st.sampled_from([0.0, 1.0, 2.5, 1e-45, 3.4e38, -0.0, -1.0, float("nan"), float("inf"), 1e300])
 KEYS = st.integers(0, FEATURE_DIM - 1) | st.sampled_from([FEATURE_DIM, 300, 2**31 - 1, 2**32, 2**64 - 1])
 
 
@@ -54,6 +56,22 @@ def tensors(draw, value: Record, *, sizes: st.SearchStrategy[int]) -> None:
 
 
 @st.composite
+def weights(draw) -> bytes:
+    """An entry of the label map for a weight, mostly a good one."""
+    record = Record()
+    value = record.label["weight"]
+    kind = draw(st.sampled_from(["float32", "float32", "float64", "int32", "other"]))
+    if kind == "int32":
+        value.int32_tensor.values.append(draw(st.sampled_from([0, 1, 7, 2**24 + 1, -1])))
+    elif kind == "other":
+        draw(tensors(value, sizes=st.sampled_from([0, 1, 2])))
+    else:
+        number = draw(WEIGHTS)
+        getattr(value, f"{kind}_tensor").values.append(number if kind == "float64" or number != 1e300 else 3.0)
+    return record.SerializeToString()
+
+
+@st.composite
 def records(draw) -> bytes:
     """A record as a writer could make it, good or bad."""
     record = Record()
@@ -64,7 +82,8 @@ def records(draw) -> bytes:
     if draw(st.booleans()):
         record.features["other"].bytes.value.append(b"x")
         record.uid = "id"
-    return record.SerializeToString()
+    parts = [record.SerializeToString(), *draw(st.lists(weights(), max_size=1))]
+    return b"".join(draw(st.permutations(parts)))  # of a message the fields may come in any order
 
 
 FIELDS = st.deferred(lambda: st.lists(wire_field(), max_size=5).map(b"".join))
@@ -92,7 +111,7 @@ def wire_field(draw) -> bytes:
 def wire_records(draw) -> bytes:
     """A record out of fields that no writer would write: nested anyhow, split, repeated, of the wrong type."""
     value = st.one_of(FIELDS, FIELDS.map(lambda tensor: wire.field(2, tensor)), st.just(wire.float32_tensor()))
-    name = st.sampled_from([b"values", b"values", b"values", b"other"])
+    name = st.sampled_from([b"values", b"values", b"values", b"weight", b"other"])
     parts = draw(st.lists(st.tuples(st.sampled_from([1, 1, 2]), name, value), max_size=3))
     return b"".join(wire.field(number, wire.entry(content, key)) for number, key, content in parts) + draw(FIELDS)
 
@@ -109,6 +128,7 @@ def mutations(draw, data: bytes) -> bytes:
 
 
 ROW_SIZES = st.sampled_from([1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 40])  # around the vectors' lengths
+PLAIN_WEIGHTS = st.sampled_from([0.0, -0.0, 1.0, 2.5, 1e-45, 3.4e38])
 PLAIN_FLOATS = st.sampled_from([0.0, -0.0, 1.0, -2.5, 1e-45, 3.4e38])
 
 
@@ -132,6 +152,8 @@ def usual_records(draw, feature_dim: int, sizes: st.SearchStrategy[int], *, dens
         keys = b"".join(wire.varint(int(step) - 1, length=length) for step in np.cumsum(steps))
         shape = wire.varint(feature_dim) if draw(st.booleans()) else b""
     label = wire.label(wire.float32_tensor(wire.floats(draw(PLAIN_FLOATS))))
+    if draw(st.booleans()):
+        label += wire.label(wire.float32_tensor(wire.floats(draw(PLAIN_WEIGHTS))), b"weight")
     return wire.features(wire.float32_tensor(values, keys, shape)) + label
 
 
@@ -141,8 +163,8 @@ def outcome(decode, data: bytes, feature_dim: int | None, labels: str) -> object
     except DataError as error:
         return error.message
     rows = block.rows
-    own_labels = None if block.labels is None else block.labels.tobytes()
-    arrays = rows.indptr.tolist(), rows.indices.tolist(), rows.values.tobytes(), own_labels
+    of_rows = [None if array is None else array.tobytes() for array in (block.labels, block.weights)]
+    arrays = rows.indptr.tolist(), rows.indices.tolist(), rows.values.tobytes(), *of_rows
     return arrays, rows.feature_dim, block.dense_records
 
 
@@ -159,7 +181,7 @@ def usual_count(data: bytes, feature_dim: int) -> int:
 
 def decode_with(instruction_set: str, data: bytes, feature_dim: int | None, labels: str) -> tuple[object, ...]:
     found = _core.decode_records(data, feature_dim, labels, framed=True, final=True, instruction_set=instruction_set)
-    arrays = [found.indptr, found.indices, found.values, found.labels]
+    arrays = [found.indptr, found.indices, found.values, found.labels, found.weights]
     scalars = found.fault, found.consumed, found.feature_dim, found.dense_records, found.usual_records
     return *scalars, *(None if array is None else array.tobytes() for array in arrays)
 
@@ -201,6 +223,7 @@ def test_every_byte_changed_and_every_payload_cut(values_only):
     feature_dim = 3 if values_only else 2**20
     features = wire.features(wire.float32_tensor(wire.floats(1, 0, 2), keys, shape))
     payload = features + wire.label(wire.float32_tensor(wire.floats(1)))
+    payload += wire.label(wire.float32_tensor(wire.floats(2)), b"weight")
     behind = frame(payload) * 2
     for at in range(len(payload)):
         check(frame(payload[:at]) + behind, feature_dim, "required")
@@ -263,4 +286,7 @@ def test_reading_in_blocks_changes_nothing(tmp_path, payloads, block_bytes):
     assert [index for block in blocks for index in block.rows.indices] == whole.rows.indices.tolist()
     assert [length for block in blocks for length in np.diff(block.rows.indptr)] == np.diff(whole.rows.indptr).tolist()
     assert [label for block in blocks for label in block.labels] == whole.labels.tolist()
+    weights = joined_weights([(block.weights, len(block)) for block in blocks])
+    assert (weights is None) == (whole.weights is None)
+    assert weights is None or weights.tolist() == whole.weights.tolist()
     assert sum(block.dense_records for block in blocks) == whole.dense_records

@@ -69,6 +69,29 @@ def test_rows_go_through_two_formats(folder: Path, first: str, second: str, data
     np.testing.assert_array_equal(labels, y)
 
 
+WEIGHTED = [name for name, format in FORMATS.items() if format.weights != "no"]
+
+
+@pytest.mark.parametrize(("first", "second"), list(permutations(WEIGHTED, 2)))
+@settings(max_examples=12, deadline=None)
+@given(data=labelled_rows(), weights=st.data(), sparse=st.booleans())
+def test_weights_go_through_two_formats(
+    folder: Path, first: str, second: str, data: Any, weights: Any, sparse: bool
+) -> None:
+    X, y = data
+    factors = np.abs(weights.draw(arrays.arrays(np.float32, len(y), elements=VALUES)))
+    named = {"weight": "weight", "return_weights": True}
+    of = {name: reading(name, X.shape[1]) | named for name in (first, second)}
+    write_data(folder / "first", csr_matrix(X) if sparse else X, y, format=first, weights=factors)
+    write_data(folder / "second", iter_data(folder / "first", format=first, **of[first]), format=second)
+
+    rows, labels, found = read_data(folder / "second", format=second, **of[second])
+
+    np.testing.assert_array_equal(rows.toarray(), X + 0.0)
+    np.testing.assert_array_equal(labels, y)
+    np.testing.assert_array_equal(found, factors)
+
+
 @pytest.mark.parametrize("name", ["csv", "tsv", "npy", "npz", "parquet", "recordio"])
 @settings(max_examples=12, deadline=None)
 @given(data=labelled_rows())

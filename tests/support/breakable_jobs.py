@@ -96,6 +96,7 @@ def record(
     name: str = "values",
     tensor: str = "float32_tensor",
     label_tensor: str = "float32_tensor",
+    weight: tuple[float, ...] | bytes | None = None,
 ) -> Record:
     """A record; ``bytes`` as a tensor holds one byte."""
     made = Record()
@@ -110,4 +111,8 @@ def record(
         made.label["values"].bytes.value.append(b"x")
     else:
         made.label["values"].float32_tensor.values.extend(label)
+    if isinstance(weight, bytes):
+        made.label["weight"].bytes.value.append(weight)
+    elif weight is not None:
+        made.label["weight"].float32_tensor.values.extend(weight)
     return made

@@ -11,11 +11,19 @@ from pathlib import Path
 
 import click
 
-from openfm.cli.data_options import FORMAT, INPUT, index_base_option, no_header_option, source_of, target_option
+from openfm.cli.data_options import (
+    FORMAT,
+    INPUT,
+    index_base_option,
+    no_header_option,
+    source_of,
+    target_option,
+    weight_option,
+)
 from openfm.cli.encoding_options import EncodingOptions, encoding_options
 from openfm.cli.failing import failing_in_one_sentence
 from openfm.cli.rows import tell_unseen
-from openfm.data.formats.files import measure, read_blocks, write_blocks
+from openfm.data.formats.files import measure, read_blocks, write_blocks, write_stream
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.registry import find_format
 from openfm.data.records import RecordBlock
@@ -29,6 +37,7 @@ __all__ = ["convert"]
 @click.option("--from", "from_format", type=FORMAT, help="The format of IN; by default its name tells.")
 @click.option("--to", "to_format", type=FORMAT, help="The format of OUT; by default its name tells.")
 @target_option
+@weight_option
 @index_base_option
 @click.option("--out-index-base", type=click.IntRange(0, 1), help="libsvm: the same of OUT, where IN is libsvm too.")
 @click.option("--feature-dim", type=click.IntRange(min=1), help="The number of features; by default the data tell.")
@@ -46,6 +55,7 @@ def convert(
     from_format: str | None,
     to_format: str | None,
     target: str | None,
+    weight: str | None,
     index_base: int | None,
     out_index_base: int | None,
     feature_dim: int | None,
@@ -73,16 +83,21 @@ def convert(
       openfm convert train.rec train.csv --no-out-header
       openfm convert train.csv train.rec --target click --categorical id --hashed agent=10000 --save-encoder enc.zip
       openfm convert test.csv test.rec --target click --encoder enc.zip
+      openfm convert clicks.csv train.rec --target click --weight impressions
     """
     with failing_in_one_sentence():
         read_from = source_of(source)
         reading = find_format(from_format, read_from.path)
         out = None if destination == "-" else Path(destination)
         writing = find_format(to_format, out)
-        options = ReadOptions(feature_dim=feature_dim, index_base=index_base, target=target, header=not no_header)
+        options = ReadOptions(
+            feature_dim=feature_dim, index_base=index_base, target=target, weight=weight, header=not no_header
+        )
+        has_names = not no_header and reading.read_columns is not None
         written = WriteOptions(
             index_base=index_base if out_index_base is None else out_index_base,
-            target=target if target is not None and not no_header and reading.read_columns is not None else "label",
+            target=target if target is not None and has_names else "label",
+            weight=weight if weight is not None and has_names else "weight",
             header=not no_out_header,
         )
         unseen: Counter[str] = Counter()
@@ -91,7 +106,7 @@ def convert(
                 raise click.UsageError(
                     "Ids are in columns with names, and the encoder says how many features they make."
                 )
-            blocks = encoding.records(read_from, reading, target, unseen)
+            blocks = encoding.records(read_from, reading, target, unseen, weight=weight)
         else:
             blocks = read_blocks(read_from, reading, measure(read_from, reading, options))
         rows = _Count(blocks)
@@ -108,7 +123,7 @@ def _write(
             raise click.UsageError(f"{format.name} is written to a file only, not to a stream: name one.")
         if rows_per_file is not None:
             raise click.UsageError("--rows-per-file needs a file's name.")
-        format.write(sys.stdout.buffer, blocks, options)
+        write_stream(sys.stdout.buffer, format, blocks, options)
         sys.stdout.buffer.flush()
         return
     if not out.parent.is_dir():
@@ -131,7 +146,8 @@ def _write(
 def _slice(block: RecordBlock, begin: int, end: int) -> RecordBlock:
     dense = block.dense_records == len(block)  # of a mixed block, sparse records are written
     labels = None if block.labels is None else block.labels[begin:end]
-    return RecordBlock(block.rows.slice(begin, end), labels, dense_records=end - begin if dense else 0)
+    weights = None if block.weights is None else block.weights[begin:end]
+    return RecordBlock(block.rows.slice(begin, end), labels, dense_records=end - begin if dense else 0, weights=weights)
 
 
 class _Count:

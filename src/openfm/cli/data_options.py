@@ -9,7 +9,15 @@ import click
 from openfm.data.formats.registry import FORMATS
 from openfm.data.formats.source import Source
 
-__all__ = ["FORMAT", "INPUT", "index_base_option", "no_header_option", "source_of", "target_option"]
+__all__ = [
+    "FORMAT",
+    "INPUT",
+    "index_base_option",
+    "no_header_option",
+    "source_of",
+    "target_option",
+    "weight_option",
+]
 
 FORMAT = click.Choice(list(FORMATS))
 """A format's name."""
@@ -25,6 +33,12 @@ target_option = click.option(
     metavar="COLUMN",
     help="The label's column: its name, or its number from 0 where columns have no names. By default there are no "
     "labels.",
+)
+weight_option = click.option(
+    "--weight",
+    metavar="COLUMN",
+    help="CSV, TSV, Parquet: the column of the records' weights, likewise. recordio and npz have a place of their own "
+    "for them.",
 )
 no_header_option = click.option("--no-header", is_flag=True, help="CSV, TSV: the first line is data, not names.")
 

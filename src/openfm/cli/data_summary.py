@@ -33,7 +33,8 @@ def summary_of_data(source: Source, format: Format, options: ReadOptions, *, rec
     Raises:
         DataError: the data cannot be read.
     """
-    if format.read_columns is not None and options.header and options.target is None:
+    names_no_column = options.target is None and options.weight is None
+    if format.read_columns is not None and options.header and names_no_column:
         return {"format": format.name, **summary_of_columns(format.read_columns(source))}
     found = _Data()
     first: list[str] = []
@@ -56,6 +57,9 @@ class _Data:
         self._labels: Counter[float] | None = Counter()
         self._label_sum = self._labelled = 0.0
         self._label_range: list[float] = []
+        self._weighted = False
+        self._weight_sum = 0.0
+        self._weight_range: list[float] = []
 
     def add(self, block: RecordBlock) -> None:
         rows = block.rows
@@ -71,6 +75,13 @@ class _Data:
             self._label_sum += float(block.labels.sum(dtype=np.float64))
             self._label_range = _extremes(self._label_range, float(block.labels.min()), float(block.labels.max()))
             self._count_labels(block)
+        self._add_weights(block)
+
+    def _add_weights(self, block: RecordBlock) -> None:
+        weights = np.ones(1, dtype=np.float32) if block.weights is None else block.weights
+        self._weighted |= block.weights is not None
+        self._weight_range = _extremes(self._weight_range, float(weights.min()), float(weights.max()))
+        self._weight_sum += float(weights.sum(dtype=np.float64)) * len(block) / len(weights)
 
     def _count_labels(self, block: RecordBlock) -> None:
         if self._labels is None or block.labels is None:
@@ -99,6 +110,9 @@ class _Data:
                 result["labels"] = {f"{label:.9g}": self._labels[label] for label in sorted(self._labels)}
         else:
             result["labels"] = "none"
+        if self._weighted:
+            result["smallest_weight"], result["largest_weight"] = self._weight_range
+            result["mean_weight"] = self._weight_sum / self._rows
         return result
 
 
@@ -113,4 +127,5 @@ def _record(block: RecordBlock, row: int) -> str:
     if end - begin > _MOST_FEATURES:
         shown.append(f"... ({end - begin} values)")
     label = [] if block.labels is None else [f"label {block.labels[row]:g}"]
-    return "  ".join([*label, *shown])
+    weight = [] if block.weights is None else [f"weight {block.weights[row]:g}"]
+    return "  ".join([*label, *weight, *shown])

@@ -44,7 +44,13 @@ class EncodingOptions:
         return self != EncodingOptions()
 
     def records(
-        self, source: Source, format: Format, target: str | None, unseen: Counter[str]
+        self,
+        source: Source,
+        format: Format,
+        target: str | None,
+        unseen: Counter[str],
+        *,
+        weight: str | None = None,
     ) -> Iterator[RecordBlock]:
         """A table's records by the encoder of an earlier run, or by one that is fitted on it and written if asked for.
 
@@ -53,9 +59,10 @@ class EncodingOptions:
             format: its format.
             target: the column of the labels; None: there are none.
             unseen: is given, for each column, the number of rows whose value no feature stands for.
+            weight: the column of the records' weights; None: there are none.
 
         Raises:
-            DataError: no encoder can be fitted, or the target is a feature of the one that there is.
+            DataError: no encoder can be fitted, or target or weight is a feature of the one that there is.
             ArtifactError: that one is damaged.
             OSError: the table cannot be read.
         """
@@ -65,13 +72,16 @@ class EncodingOptions:
                     "--encoder says what becomes of all columns: leave the other options on them out."
                 )
             encoder = load_encoder(self.load)
-            if target in {column.name for column in encoder.columns}:
-                raise source.error(f"'{target}' is a feature of the encoder {self.load}. Name the labels' column.")
-            return encoded_records(source, format, encoder, target=target, unseen=unseen)
+            features = {column.name for column in encoder.columns}
+            for name, what in ((target, "labels"), (weight, "weights")):
+                if name in features:
+                    raise source.error(f"'{name}' is a feature of the encoder {self.load}. Name the {what}' column.")
+            return encoded_records(source, format, encoder, target=target, weight=weight, unseen=unseen)
         encoder, records = fit_and_encode(
             source,
             format,
             target=target,
+            weight=weight,
             categorical=self.categorical,
             hashed=dict(self.hashed),
             ignored=self.ignored,

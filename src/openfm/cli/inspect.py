@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from openfm.cli.data_options import FORMAT, index_base_option, no_header_option, source_of, target_option
+from openfm.cli.data_options import (
+    FORMAT,
+    index_base_option,
+    no_header_option,
+    source_of,
+    target_option,
+    weight_option,
+)
 from openfm.cli.failing import failing_in_one_sentence
 from openfm.data.formats.format import ReadOptions
 from openfm.data.formats.registry import find_format
@@ -20,15 +27,23 @@ __all__ = ["inspect"]
 @click.argument("file", type=click.Path(exists=True, allow_dash=True))
 @click.option("--from", "from_format", type=FORMAT, help="FILE holds data of this format; by default its name tells.")
 @target_option
+@weight_option
 @index_base_option
 @no_header_option
 @click.option("--records", type=click.IntRange(min=0), default=3, show_default=True, help="How many records to show.")
-@click.option("--weights", type=click.IntRange(min=0), default=10, show_default=True, help="How many weights to show.")
+@click.option(
+    "--weights",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="How many of a model's weights to show.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def inspect(
     file: str,
     from_format: str | None,
     target: str | None,
+    weight: str | None,
     index_base: int | None,
     no_header: bool,
     records: int,
@@ -37,9 +52,9 @@ def inspect(
 ) -> None:
     """Say what a data file or a model holds.
 
-    Of data (see openfm convert --help for the formats): rows, features, density, range of values, labels, and the first
-    records; of a table whose target is not named, what each column holds, be it numbers or texts. Of a model (a
-    model.tar.gz, a model file, a folder with one of them): what it was trained with, shapes, norms and the largest
+    Of data (see openfm convert --help for the formats): rows, features, density, range of values, labels, weights, and
+    the first records; of a table whose target is not named, what each column holds, be it numbers or texts. Of a model
+    (a model.tar.gz, a model file, a folder with one of them): what it was trained with, shapes, norms and the largest
     weights. A file whose name tells no format of data is taken for a model.
 
     \b
@@ -54,7 +69,7 @@ def inspect(
             from openfm.cli.data_summary import summary_of_data
 
             source = source_of(file)
-            options = ReadOptions(index_base=index_base, target=target, header=not no_header)
+            options = ReadOptions(index_base=index_base, target=target, weight=weight, header=not no_header)
             summary = summary_of_data(source, find_format(from_format, source.path), options, records=records)
         else:
             from openfm.artifact import load_model

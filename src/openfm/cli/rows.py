@@ -13,7 +13,14 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from openfm.cli.data_options import FORMAT, index_base_option, no_header_option, source_of, target_option
+from openfm.cli.data_options import (
+    FORMAT,
+    index_base_option,
+    no_header_option,
+    source_of,
+    target_option,
+    weight_option,
+)
 from openfm.data.formats.files import read_blocks
 from openfm.data.formats.format import Format, ReadOptions
 from openfm.data.formats.recordio import RECORDIO
@@ -118,13 +125,19 @@ def records_options(parameter: str) -> Callable[[Callable[..., None]], Callable[
     def decorate(verb: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(verb)
         def with_records(
-            *, from_format: str | None, target: str | None, index_base: int | None, no_header: bool, **others: Any
+            *,
+            from_format: str | None,
+            target: str | None,
+            weight: str | None,
+            index_base: int | None,
+            no_header: bool,
+            **others: Any,
         ) -> None:
             path = others.pop(parameter)
-            options = ReadOptions(target=target, index_base=index_base, header=not no_header)
+            options = ReadOptions(target=target, weight=weight, index_base=index_base, header=not no_header)
             verb(**others, **{parameter: None if path is None else RecordsFile(path, from_format, options)})
 
-        return from_option(target_option(index_base_option(no_header_option(with_records))))
+        return from_option(target_option(weight_option(index_base_option(no_header_option(with_records)))))
 
     return decorate
 

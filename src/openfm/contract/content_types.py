@@ -8,6 +8,9 @@ Records in recordIO-protobuf are what the built-in algorithm takes. The others a
     libsvm text, whose first feature is number 0 or 1.
 ``application/x-parquet``
     Parquet; the first column is the label.
+
+CSV and Parquet may name the column of the records' weights: ``text/csv; weight=1`` by its number, counted from 0, and
+``application/x-parquet; weight=exposure`` by its name.
 """
 
 from __future__ import annotations
@@ -43,10 +46,12 @@ class ContentType:
     Attributes:
         format: ``recordio``, ``csv``, ``libsvm`` or ``parquet``.
         index_base: libsvm: the number of the first feature.
+        weight: csv, parquet: the column of the records' weights, by number from 0 or by name; None: there is none.
     """
 
     format: str = "recordio"
     index_base: int | None = None
+    weight: str | int | None = None
 
     @classmethod
     def parse(cls, stated: str | None, channel: str) -> ContentType:
@@ -55,7 +60,8 @@ class ContentType:
         Raises:
             ChannelError: it is not supported, or a parameter of it is missing or wrong.
         """
-        media_type, *parts = [part.strip().lower() for part in (stated or "").split(";")]
+        media_type, *parts = [part.strip() for part in (stated or "").split(";")]
+        media_type = media_type.lower()
         if not media_type or media_type in _RECORDS:
             return cls()
         if media_type not in _PARSERS:
@@ -67,8 +73,8 @@ class ContentType:
         parameters = {}
         for part in filter(None, parts):
             name, _, value = part.partition("=")
-            parameters[name.strip()] = value.strip().strip('"')
-        if media_type.startswith("text/") and parameters.get("charset") in {"utf-8", "us-ascii"}:
+            parameters[name.strip().lower()] = value.strip().strip('"')
+        if media_type.startswith("text/") and parameters.get("charset", "").lower() in {"utf-8", "us-ascii"}:
             del parameters["charset"]
         content_type = _PARSERS[media_type](parameters, channel)
         if parameters:
@@ -87,7 +93,13 @@ def _csv(parameters: dict[str, str], channel: str) -> ContentType:
             f"Channel '{channel}' states text/csv with label_size={label_size}, but every row needs one label, in the "
             "first column. Write text/csv;label_size=1."
         )
-    return ContentType("csv")
+    weight = parameters.pop("weight", None)
+    if weight is not None and not (weight.isascii() and weight.isdigit() and int(weight) > 0):
+        raise ChannelError(
+            f"Channel '{channel}' states text/csv with weight={weight}, but weight is the number of the weights' "
+            "column, counted from 0, and the first column is the label. Write text/csv;weight=1 for the second one."
+        )
+    return ContentType("csv", weight=None if weight is None else int(weight))
 
 
 def _libsvm(parameters: dict[str, str], channel: str) -> ContentType:
@@ -102,7 +114,7 @@ def _libsvm(parameters: dict[str, str], channel: str) -> ContentType:
 
 
 def _parquet(parameters: dict[str, str], channel: str) -> ContentType:
-    return ContentType("parquet")
+    return ContentType("parquet", weight=parameters.pop("weight", None))
 
 
 _PARSERS: dict[str, Callable[[dict[str, str], str], ContentType]] = {

@@ -233,7 +233,8 @@ class HyperparameterTable(BaseModel):
     )
     positive_weight: Annotated[float | None, _NOT_NEGATIVE, _OURS] = _field(
         "What the gradient of each record of label 1 is multiplied by, for a 'binary_classifier' whose labels are "
-        "unbalanced; metrics count each record once all the same. Not given: 1."
+        "unbalanced, besides the record's own weight, if it has one; metrics count each record once all the same. Not "
+        "given: 1."
     )
 
 

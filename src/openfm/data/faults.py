@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ class Fault:
         kind: a key of the tables below.
         record: the record's number in the data, from 0.
         offset: the byte at which the record's frame starts.
-        found: the offending number: a width, a key, a count.
+        found: the offending number: a width, a key, a count; of a weight the bits of the float32.
         expected: what it should have been, or its limit.
     """
 
@@ -58,6 +59,9 @@ _DETAILS = {
     "label_mixed": "has {found} labels, unlike the records before it: all records must have a label, or none",
     "label_nan": "has a NaN as its label",
     "label_infinite": "has a label that is infinite as float32",
+    "weight_bytes": "holds bytes in label 'weight', where a Float32, Float64 or Int32 tensor is needed",
+    "weight_size": "has {found} values in label 'weight', where one is needed",
+    "weight_value": "has the weight {number} in label 'weight', where a finite float32 of at least 0 is needed",
 }
 
 _WRONG_TYPE = (
@@ -124,4 +128,5 @@ def channel_error(fault: Fault, channel: str, path: Path, hint: str = "") -> Dat
 
 
 def _detail(fault: Fault) -> str:
-    return _DETAILS[fault.kind].format(found=fault.found, expected=fault.expected)
+    (number,) = struct.unpack("<f", struct.pack("<I", fault.found & 0xFFFFFFFF))
+    return _DETAILS[fault.kind].format(found=fault.found, expected=fault.expected, number=f"{number:.9g}")

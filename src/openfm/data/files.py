@@ -11,7 +11,7 @@ from isal import igzip, igzip_threaded, isal_zlib
 
 from openfm.errors import DataError
 
-__all__ = ["GZIP_MAGIC", "ByteStream", "open_file"]
+__all__ = ["GZIP_MAGIC", "ByteStream", "open_file", "unpacked"]
 
 GZIP_MAGIC = b"\x1f\x8b"
 """The first two bytes of whatever gzip wrote (RFC 1952)."""
@@ -49,14 +49,27 @@ def open_file(path: Path, *, channel: str, offset: int = 0, ahead: bool = False)
     """
     with ExitStack() as opened:
         file = opened.enter_context(path.open("rb"))
-        stream: ByteStream = file
-        if file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
-            stream = opened.enter_context(closing(_GzipStream(file, path, channel, ahead)))
+        stream = opened.enter_context(closing(unpacked(file, f"the gzip file '{path}'", channel=channel, ahead=ahead)))
+        if stream is not file:
             _pass_over(stream, offset)
         elif offset:
             file.seek(offset)
         opened.pop_all()  # stays open
         return stream
+
+
+def unpacked(file: BufferedReader, name: str, *, channel: str, ahead: bool = False) -> ByteStream:
+    """The bytes of an open file or pipe, unpacked if gzip wrote them; closing the stream closes it.
+
+    Args:
+        file: at its start.
+        name: what errors call it, such as ``the gzip file 'train.gz'``.
+        channel: the channel's name, for errors; empty if it is of none.
+        ahead: whether another thread may unpack, up to a few blocks ahead.
+    """
+    if file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC):
+        return _GzipStream(file, name, channel, ahead)
+    return file
 
 
 def _pass_over(stream: ByteStream, count: int) -> None:
@@ -68,19 +81,22 @@ def _pass_over(stream: ByteStream, count: int) -> None:
 class _GzipStream:
     """The unpacked bytes of a file that gzip compressed."""
 
-    def __init__(self, file: BufferedReader, path: Path, channel: str, ahead: bool) -> None:
+    def __init__(self, file: BufferedReader, name: str, channel: str, ahead: bool) -> None:
         self._file = file
         self._unpacked = (
             igzip_threaded.open(file, "rb", block_size=_UNPACKED_AT_ONCE) if ahead else igzip.IGzipFile(fileobj=file)
         )
-        self._path = path
+        self._name = name
         self._channel = channel
 
     def readinto(self, buffer: memoryview, /) -> int:
         try:
             return self._unpacked.readinto(buffer)
         except EOFError as error:
-            raise self._broken("is cut off: it ends before its data do") from error
+            # Of fewer bytes than gzip's shortest file has, one cannot tell whose they are.
+            raise self._broken(
+                "is cut off: it ends before its data do, or a few bytes that gzip did not write follow them"
+            ) from error
         except _UNSOUND as error:
             raise self._broken(f"is damaged ({error})") from error
 
@@ -89,6 +105,5 @@ class _GzipStream:
         self._file.close()
 
     def _broken(self, how: str) -> DataError:
-        return DataError(
-            f"Unable to read data channel '{self._channel}'. The gzip file '{self._path}' {how}. Upload it again."
-        )
+        before = f"Unable to read data channel '{self._channel}'. " if self._channel else ""
+        return DataError(f"{before}{self._name[0].upper()}{self._name[1:]} {how}. Upload it again.")

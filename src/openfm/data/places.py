@@ -14,11 +14,13 @@ class Place(NamedTuple):
         file: the number of the file, counted from 0.
         offset: bytes of its data, unpacked if it is compressed, before the place.
         record: records of the file before the place.
+        line: lines of the file before the place, of formats that have lines.
     """
 
     file: int = 0
     offset: int = 0
     record: int = 0
+    line: int = 0
 
 
 START = Place()

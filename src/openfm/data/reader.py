@@ -34,6 +34,7 @@ class ChannelReader:
         stopping: whether a stop is requested; asked all the time, also while a FIFO is silent. By default never.
         format: the name of its files' format.
         index_base: libsvm: the number of the first feature, 0 or 1.
+        weight: csv, parquet: the column of the records' weights, by number from 0 or by name; None: there is none.
         pipe_timeout: seconds to wait for a FIFO, and for each next byte of it, before that is an error. By default any.
         block_bytes: how much is read and decoded at a time.
         threads: how many threads may work. With more than one, what gzip compressed is unpacked on a thread of its own.
@@ -49,6 +50,7 @@ class ChannelReader:
         feature_dim: int,
         format: str = RECORDIO.name,
         index_base: int | None = None,
+        weight: str | int | None = None,
         stopping: Callable[[], bool] = lambda: False,
         pipe_timeout: float = math.inf,
         block_bytes: int = BLOCK_BYTES,
@@ -63,7 +65,9 @@ class ChannelReader:
                 "mode to File or FastFile."
             )
         # The container's own convention for rows of columns: no header, and the label first.
-        self._options = ReadOptions(feature_dim=feature_dim, index_base=index_base, target=0, header=False)
+        self._options = ReadOptions(
+            feature_dim=feature_dim, index_base=index_base, target=0, weight=weight, header=False, threads=threads
+        )
         self._stopping = stopping
         self._pipe_timeout = pipe_timeout
         self._block_bytes = block_bytes

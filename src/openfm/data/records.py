@@ -10,7 +10,9 @@ What a record means:
   learned from it.
 * ``shape`` is the number of columns; where it is missing, ``feature_dim`` is. A different one is an error.
 * Its label is the tensor named ``values`` in the map ``label``, with one value.
-* NaN and infinity are errors, in features and labels.
+* Its weight is the tensor named ``weight`` in the map ``label``, with one value of at least 0; where it is missing it
+  is 1.
+* NaN and infinity are errors, in features, labels and weights.
 
 The native decoder does all this at the speed of memory. :func:`openfm.data.records_reference.decode_records_reference`
 states the same rules slowly, on Google's parser, and is what the tests compare it with.
@@ -24,7 +26,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +35,7 @@ from openfm.data.faults import Fault, channel_error, data_error
 from openfm.data.files import GZIP_MAGIC, ByteStream, open_file
 from openfm.data.identities import RecordIdentities
 from openfm.data.places import START, Place
+from openfm.data.record_stream import BLOCK_BYTES, decode_stream
 from openfm.data.recordio import is_recordio
 from openfm.data.writing import write_records
 from openfm.errors import ChannelError
@@ -47,6 +50,7 @@ __all__ = [
     "OpenStream",
     "RecordBlock",
     "RecordReader",
+    "block_of",
     "decode_bare_record",
     "decode_records",
     "encode_scores",
@@ -57,9 +61,6 @@ __all__ = [
 
 Bytes = bytes | bytearray | memoryview
 LabelMode = Literal["required", "optional", "ignored"]
-
-BLOCK_BYTES = 2**19
-"""How much of a channel is read and decoded at a time; it stays in the processor's caches."""
 
 _FRAME_HEADER_BYTES = 8
 
@@ -74,6 +75,7 @@ class RecordBlock:
         dense_records: how many of the records were dense.
         identities: the records' uid and metadata, where they were asked for and any record has one.
         end: where the next record lies, of a block that was read from a channel's files.
+        weights: float32, shape (rows,), finite and at least 0; None where no record has one, which says 1.
     """
 
     rows: SparseRows
@@ -81,29 +83,53 @@ class RecordBlock:
     dense_records: int
     identities: RecordIdentities | None = None
     end: Place | None = None
+    weights: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def nbytes(self) -> int:
-        """The bytes of memory that features and labels take."""
-        return self.rows.nbytes + (0 if self.labels is None else self.labels.nbytes)
+        """The bytes of memory that features, labels and weights take."""
+        return self.rows.nbytes + sum(array.nbytes for array in (self.labels, self.weights) if array is not None)
 
 
+Labelled = tuple["csr_matrix", npt.NDArray[np.float32] | None]
+Weighted = tuple["csr_matrix", npt.NDArray[np.float32] | None, npt.NDArray[np.float32] | None]
+
+
+@overload
 def read_records(
-    source: str | os.PathLike[str] | Bytes | BinaryIO, *, feature_dim: int | None = None
-) -> tuple[csr_matrix, npt.NDArray[np.float32] | None]:
+    source: str | os.PathLike[str] | Bytes | BinaryIO,
+    *,
+    feature_dim: int | None = None,
+    return_weights: Literal[False] = False,
+) -> Labelled: ...
+@overload
+def read_records(
+    source: str | os.PathLike[str] | Bytes | BinaryIO,
+    *,
+    feature_dim: int | None = None,
+    return_weights: Literal[True],
+) -> Weighted: ...
+def read_records(
+    source: str | os.PathLike[str] | Bytes | BinaryIO,
+    *,
+    feature_dim: int | None = None,
+    return_weights: bool = False,
+) -> Labelled | Weighted:
     """Reads a recordIO-protobuf file, as the SageMaker SDK's and openfm's writers make it.
 
     Args:
         source: a path, the bytes themselves, or a file open for reading bytes.
         feature_dim: the number of columns. By default the records tell: their shape, the length of dense ones, or
             else one more than the largest key.
+        return_weights: whether to return the records' weights too.
 
     Returns:
         X, float32 of shape (records, feature_dim) with sorted indices and without stored zeros, and y, float32 of
-        shape (records,), or None if the records have no labels.
+        shape (records,), or None if the records have no labels. With ``return_weights`` also the weights, float32 of
+        shape (records,), or None if no record has one.
 
     Raises:
         DataError: the bytes are not records, or not such as the module's description allows; it names the record.
@@ -116,7 +142,8 @@ def read_records(
     else:
         data = source.read()
     block = decode_records(data, feature_dim=feature_dim)
-    return block.rows.to_scipy(), block.labels
+    X = block.rows.to_scipy()
+    return (X, block.labels, block.weights) if return_weights else (X, block.labels)
 
 
 def decode_records(
@@ -128,7 +155,7 @@ def decode_records(
         data: any number of records, framed in recordIO.
         feature_dim: the number of columns; None infers it (see :func:`read_records`).
         labels: ``required``: each record must have one. ``optional``: all must have one, or none. ``ignored``: they
-            are not looked at.
+            are not looked at, and neither are weights.
         identities: whether uid and metadata are wanted.
 
     Raises:
@@ -232,47 +259,21 @@ class RecordReader:
         path = self.files[start.file]
         try:
             with closing(self._open(path, offset=start.offset)) as stream:
-                yield from self._decode_stream(stream, start)
+                found = decode_stream(
+                    stream,
+                    feature_dim=self.feature_dim,
+                    labels="required",
+                    start=start,
+                    refuse=lambda fault, frame: channel_error(fault, self.channel, path, _hint(fault, frame)),
+                    block_bytes=self.block_bytes,
+                )
+                for decoded, end in found:
+                    yield block_of(decoded, end)
         except OSError as error:
             raise ChannelError(
                 f"Unable to read data channel '{self.channel}'. Cannot read '{path}': {error.strerror or error}. "
                 "Make it readable for the user that openfm runs as."
             ) from error
-
-    def _decode_stream(self, stream: ByteStream, place: Place) -> Generator[RecordBlock, None, None]:
-        buffer = bytearray(self.block_bytes)
-        filled = 0  # bytes of the buffer that hold data, the first of which lies at `place`
-        final = False
-        while not final:
-            filled, final = _fill(stream, buffer, filled)
-            decoded = _core.decode_records(
-                memoryview(buffer)[:filled], self.feature_dim, "required", framed=True, final=final
-            )
-            if decoded.fault is not None:
-                kind, number, start, found, expected = decoded.fault
-                fault = Fault(kind, place.record + number, place.offset + start, found, expected)
-                path = self.files[place.file]
-                raise channel_error(fault, self.channel, path, _hint(fault, bytes(buffer[start : start + 12])))
-            rows = len(decoded.indptr) - 1
-            place = Place(place.file, place.offset + decoded.consumed, place.record + rows)
-            left = filled - decoded.consumed
-            buffer[:left] = buffer[decoded.consumed : filled]
-            filled = left
-            if filled == len(buffer):  # one record is larger than the buffer
-                buffer.extend(bytes(len(buffer)))
-            if rows:
-                yield _block(decoded, place)
-
-
-def _fill(stream: ByteStream, buffer: bytearray, filled: int) -> tuple[int, bool]:
-    """Reads until the buffer is full or the stream ends: the bytes filled, and whether it ended."""
-    with memoryview(buffer) as view:
-        while filled < len(buffer):
-            count = stream.readinto(view[filled:])
-            if not count:
-                return filled, True
-            filled += count
-    return filled, False
 
 
 def _hint(fault: Fault, frame: bytes) -> str:
@@ -287,10 +288,11 @@ def _hint(fault: Fault, frame: bytes) -> str:
 def _block_or_error(decoded: _core.Decoded) -> RecordBlock:
     if decoded.fault is not None:
         raise data_error(Fault(*decoded.fault))
-    return _block(decoded)
+    return block_of(decoded)
 
 
-def _block(decoded: _core.Decoded, end: Place | None = None) -> RecordBlock:
+def block_of(decoded: _core.Decoded, end: Place | None = None) -> RecordBlock:
+    """What the native decoder gave, which is without fault, as a block that ends at a place."""
     rows = SparseRows(decoded.indptr, decoded.indices, decoded.values, decoded.feature_dim)
     identities = None if decoded.identities is None else RecordIdentities(*decoded.identities)
-    return RecordBlock(rows, decoded.labels, decoded.dense_records, identities, end)
+    return RecordBlock(rows, decoded.labels, decoded.dense_records, identities, end, decoded.weights)

@@ -60,6 +60,7 @@ class _Decoder:
         self.widest_key = 0
         self.rows: list[list[tuple[int, np.float32]]] = []
         self.labels: list[np.float32] = []
+        self.weights: list[np.float32 | None] = []
         self.dense_records = 0
 
     def add(self, payload: bytes) -> None:
@@ -72,6 +73,7 @@ class _Decoder:
             raise _RefusedError("features_missing")
         row = self._features(record.features["values"])
         self._label(record)
+        self._weight(record)
         self.rows.append(row)
 
     def _features(self, value: Any) -> list[tuple[int, np.float32]]:
@@ -133,6 +135,22 @@ class _Decoder:
         _check_finite(values, "label")
         self.labels.extend(values)
 
+    def _weight(self, record: Any) -> None:
+        if self.label_mode == "ignored" or "weight" not in record.label:
+            self.weights.append(None)
+            return
+        value = record.label["weight"]
+        if value.WhichOneof("value") == "bytes":
+            raise _RefusedError("weight_bytes")
+        numbers = _float32(_tensor(value).values)
+        if len(numbers) != 1:
+            raise _RefusedError("weight_size", len(numbers), 1)
+        weight = numbers[0]
+        if not (weight >= 0 and math.isfinite(weight)):
+            weight = np.float32(math.nan) if math.isnan(weight) else weight
+            raise _RefusedError("weight_value", int(weight.view(np.uint32)))
+        self.weights.append(abs(weight))  # of -0.0 comes 0
+
     def block(self) -> RecordBlock:
         lengths = [len(row) for row in self.rows]
         rows = SparseRows(
@@ -143,7 +161,10 @@ class _Decoder:
         )
         has_labels = bool(self.labels) or self.label_mode == "required"
         labels = np.array(self.labels, dtype=np.float32) if has_labels else None
-        return RecordBlock(rows=rows, labels=labels, dense_records=self.dense_records)
+        weights = None
+        if any(weight is not None for weight in self.weights):
+            weights = np.array([1 if weight is None else weight for weight in self.weights], dtype=np.float32)
+        return RecordBlock(rows=rows, labels=labels, dense_records=self.dense_records, weights=weights)
 
 
 def _tensor(value: Any) -> Any:

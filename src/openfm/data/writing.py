@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from openfm.data.weights import checked_weights
 from openfm.errors import DataError
 from openfm.fm.rows import MAX_FEATURE_DIM, SparseRows
 from openfm.native import _core
@@ -35,6 +36,7 @@ def write_records(
     y: Any = None,
     *,
     dense: bool | None = None,
+    weights: Any = None,
 ) -> int:
     """Writes rows as records with Float32 tensors, the form that Factorization Machines train on.
 
@@ -47,18 +49,22 @@ def write_records(
             two-dimensional array. Integers, booleans and float64 are written as float32, rounded to the nearest.
         y: the labels, shape (n,), likewise; None writes records without labels.
         dense: whether to write dense records. By default sparse ones for a sparse X and dense ones for an array.
+        weights: what each record's gradient is multiplied by, shape (n,), at least 0; None writes no weights. Amazon's
+            container does not look at them.
 
     Returns:
         the number of records written.
 
     Raises:
         DataError: the shapes do not fit, a row is too long for a record, or a value is no number, is NaN, or is
-            infinite as float32: such records could be neither trained on nor scored. Nothing is written.
+            infinite as float32, or a weight is below 0: such records could be neither trained on nor scored. Nothing
+            is written.
         OSError: the file cannot be written.
     """
     rows = _as_matrix(X)
     labels = None if y is None else _as_labels(y, rows.shape[0])
-    blocks = encode_matrix(rows, labels, dense=not _is_sparse(rows) if dense is None else dense)
+    factors = None if weights is None else checked_weights(weights, rows.shape[0], "weights")
+    blocks = encode_matrix(rows, labels, dense=not _is_sparse(rows) if dense is None else dense, weights=factors)
     if isinstance(destination, str | os.PathLike):
         with Path(destination).open("wb") as stream:
             stream.writelines(blocks)
@@ -68,18 +74,21 @@ def write_records(
     return int(rows.shape[0])
 
 
-def encode_matrix(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) -> Iterator[memoryview]:
+def encode_matrix(
+    rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool, weights: npt.NDArray[np.float32] | None = None
+) -> Iterator[memoryview]:
     """Framed records in blocks, each tensor in the type of its array.
 
     Args:
         rows: a CSR matrix or array, or a two-dimensional array; float32, float64 or int32.
         labels: shape (n,), float32, float64 or int32; or None.
         dense: whether to write dense records.
+        weights: shape (n,), contiguous; or None.
 
     Raises:
         DataError: a row is too long for a record; raised before there is any block.
     """
-    encode = _encoder(rows, None if labels is None else np.ascontiguousarray(labels), dense=dense)
+    encode = _encoder(rows, None if labels is None else np.ascontiguousarray(labels), weights, dense=dense)
     stored = _is_sparse(rows) and not dense
     count, width = rows.shape
     _check_lengths(np.diff(rows.indptr) if stored else np.broadcast_to(width, count), encode)
@@ -88,13 +97,15 @@ def encode_matrix(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) ->
     return (encode(start, min(start + step, count)) for start in range(0, count, step))
 
 
-def encode_rows(rows: SparseRows, labels: npt.NDArray[np.float32] | None) -> Iterator[memoryview]:
+def encode_rows(
+    rows: SparseRows, labels: npt.NDArray[np.float32] | None, weights: npt.NDArray[np.float32] | None = None
+) -> Iterator[memoryview]:
     """Framed sparse records in blocks: what :func:`encode_matrix` makes of the same rows, without SciPy.
 
     Raises:
         DataError: a row is too long for a record; raised before there is any block.
     """
-    encode = _sparse_encoder(rows.indptr, rows.indices, rows.values, labels, rows.feature_dim)
+    encode = _sparse_encoder(rows.indptr, rows.indices, rows.values, labels, weights, rows.feature_dim)
     _check_lengths(np.diff(rows.indptr), encode)
     step = max(1, _BLOCK_VALUES // max(rows.nnz // max(len(rows), 1), 1))
     return (encode(start, min(start + step, len(rows))) for start in range(0, len(rows), step))
@@ -112,14 +123,14 @@ def _check_lengths(values: npt.NDArray[np.integer], encode: _Encode) -> None:
             ) from error
 
 
-def _encoder(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) -> _Encode:
-    def part_of_labels(start: int, stop: int) -> npt.NDArray[Any] | None:
-        return None if labels is None else labels[start:stop]
-
+def _encoder(
+    rows: Any, labels: npt.NDArray[Any] | None, weights: npt.NDArray[np.float32] | None, *, dense: bool
+) -> _Encode:
     def dense_records(start: int, stop: int) -> memoryview:
         part = rows[start:stop]
         array = part.toarray() if _is_sparse(part) else part
-        return _core.encode_dense(np.ascontiguousarray(array), part_of_labels(start, stop)).data
+        own_labels, own_weights = _part_of(labels, start, stop), _part_of(weights, start, stop)
+        return _core.encode_dense(np.ascontiguousarray(array), own_labels, own_weights).data
 
     if dense:
         return dense_records
@@ -127,7 +138,7 @@ def _encoder(rows: Any, labels: npt.NDArray[Any] | None, *, dense: bool) -> _Enc
     csr = rows if _is_sparse(rows) else _to_csr(rows)
     indptr = np.ascontiguousarray(csr.indptr, dtype=np.int64)
     indices = np.ascontiguousarray(csr.indices, dtype=np.int32)
-    return _sparse_encoder(indptr, indices, np.ascontiguousarray(csr.data), labels, csr.shape[1])
+    return _sparse_encoder(indptr, indices, np.ascontiguousarray(csr.data), labels, weights, csr.shape[1])
 
 
 def _sparse_encoder(
@@ -135,13 +146,19 @@ def _sparse_encoder(
     indices: npt.NDArray[np.int32],
     values: npt.NDArray[Any],
     labels: npt.NDArray[Any] | None,
+    weights: npt.NDArray[np.float32] | None,
     feature_dim: int,
 ) -> _Encode:
     def sparse_records(start: int, stop: int) -> memoryview:
-        part = None if labels is None else labels[start:stop]
-        return _core.encode_sparse(indptr[start : stop + 1], indices, values, part, feature_dim).data
+        part = indptr[start : stop + 1]
+        own_labels, own_weights = _part_of(labels, start, stop), _part_of(weights, start, stop)
+        return _core.encode_sparse(part, indices, values, own_labels, feature_dim, own_weights).data
 
     return sparse_records
+
+
+def _part_of(array: npt.NDArray[Any] | None, start: int, stop: int) -> npt.NDArray[Any] | None:
+    return None if array is None else array[start:stop]
 
 
 def _to_csr(array: npt.NDArray[Any]) -> csr_matrix:

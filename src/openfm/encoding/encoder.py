@@ -298,6 +298,7 @@ def fit_and_keep(
     keep: Keep,
     *,
     target: str | None = None,
+    weight: str | None = None,
     categorical: Collection[str] = (),
     hashed: Mapping[str, int] | None = None,
     ignored: Collection[str] = (),
@@ -308,11 +309,12 @@ def fit_and_keep(
         blocks: the table.
         keep: takes each block, and what is to be kept of each of the encoder's columns.
         target: as are the others, as for :meth:`ColumnEncoder.fit`.
+        weight: likewise.
         categorical: likewise.
         hashed: likewise.
         ignored: likewise.
     """
-    return ColumnEncoder._fit(blocks, _Roles(target, None, categorical, hashed or {}, ignored), keep)
+    return ColumnEncoder._fit(blocks, _Roles(target, weight, categorical, hashed or {}, ignored), keep)
 
 
 def encode_kept(encoder: ColumnEncoder, kept: Sequence[Kept], *, first_row: int = 0) -> SparseRows:

@@ -76,6 +76,7 @@ def encoded_records(
     encoder: ColumnEncoder,
     *,
     target: str | None = None,
+    weight: str | None = None,
     unseen: Counter[str] | None = None,
 ) -> Iterator[RecordBlock]:
     """A table's rows, encoded, in blocks of bounded size.
@@ -85,23 +86,26 @@ def encoded_records(
         format: its format.
         encoder: makes features of its columns.
         target: the column of the labels; None: there are none.
+        weight: the column of the records' weights; None: there are none.
         unseen: is given, for each column, the number of rows whose value no feature stands for.
 
     Raises:
-        DataError: the table cannot be read or does not fit the encoder, or a label is missing or not finite.
+        DataError: the table cannot be read or does not fit the encoder, a label or weight is missing or not
+            finite, or a weight is below 0.
     """
     row = 0
     for block in column_blocks(source, format, encoder.text_columns):
         try:
             encoded = encoder.encode(block, first_row=row)
             labels = None if target is None else numbers_of(block, target, "label", first_row=row)
+            weights = None if weight is None else _weights_of(block, weight, first_row=row)
         except DataError as error:
             raise _named(source, error) from error
         if unseen is not None:
             unseen.update(encoded.unseen)
         row += block.rows
         if block.rows:
-            yield RecordBlock(encoded.rows, labels, dense_records=0)
+            yield RecordBlock(encoded.rows, labels, dense_records=0, weights=weights)
 
 
 def fit_and_encode(
@@ -109,19 +113,21 @@ def fit_and_encode(
     format: Format,
     *,
     target: str | None = None,
+    weight: str | None = None,
     categorical: Collection[str] = (),
     hashed: Mapping[str, int] | None = None,
     ignored: Collection[str] = (),
 ) -> tuple[ColumnEncoder, Iterator[RecordBlock]]:
     """Fit an encoder on a table, and encode the table by it: both, though it is read once.
 
-    What the rows are to be made of is kept in a temporary file meanwhile, 4 bytes for each text and label and 8 for
-    each number.
+    What the rows are to be made of is kept in a temporary file meanwhile, 4 bytes for each text, label and weight and
+    8 for each number.
 
     Args:
         source: the table, which may be a stream.
         format: its format.
         target: the column of the labels; None: there are none.
+        weight: the column of the records' weights; None: there are none.
         categorical: as for :meth:`openfm.encoding.ColumnEncoder.fit`, as are the others.
         hashed: likewise.
         ignored: likewise.
@@ -134,10 +140,18 @@ def fit_and_encode(
         OSError: the temporary file cannot be written.
     """
     hashed = hashed or {}
-    kept = _KeptTable(target)
+    kept = _KeptTable(target, weight)
     blocks = column_blocks(source, format, {*categorical, *hashed})
     try:
-        encoder = fit_and_keep(blocks, kept.add, target=target, categorical=categorical, hashed=hashed, ignored=ignored)
+        encoder = fit_and_keep(
+            blocks,
+            kept.add,
+            target=target,
+            weight=weight,
+            categorical=categorical,
+            hashed=hashed,
+            ignored=ignored,
+        )
     except BaseException as error:
         kept.close()
         if isinstance(error, DataError):
@@ -149,8 +163,8 @@ def fit_and_encode(
 class _KeptTable:
     """A table that an encoder is fitted on, kept in a temporary file until the encoder is there."""
 
-    def __init__(self, target: str | None) -> None:
-        self._target = target
+    def __init__(self, target: str | None, weight: str | None) -> None:
+        self._target, self._weight = target, weight
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._rows: list[int] = []  # of each block
 
@@ -159,10 +173,12 @@ class _KeptTable:
         self._file.close()
 
     def add(self, block: ColumnBlock, kept: Sequence[Kept]) -> None:
-        """Keep a block's columns, and its labels."""
+        """Keep a block's columns, its labels and weights."""
         arrays: list[Kept | npt.NDArray[np.float32]] = list(kept)
         if self._target is not None:
             arrays.append(numbers_of(block, self._target, "label", first_row=sum(self._rows)))
+        if self._weight is not None:
+            arrays.append(_weights_of(block, self._weight, first_row=sum(self._rows)))
         for array in arrays:
             self._file.write(np.ascontiguousarray(array).data)
         self._rows.append(block.rows)
@@ -178,8 +194,10 @@ class _KeptTable:
                     for column in encoder.columns
                 ]
                 labels = None if self._target is None else _read(file, rows, np.float32)
+                weights = None if self._weight is None else _read(file, rows, np.float32)
                 try:
-                    yield RecordBlock(encode_kept(encoder, kept, first_row=row), labels, dense_records=0)
+                    encoded = encode_kept(encoder, kept, first_row=row)
+                    yield RecordBlock(encoded, labels, dense_records=0, weights=weights)
                 except ColumnValueError as error:
                     raise _named(source, error) from error
                 row += rows
@@ -219,6 +237,17 @@ def numbers_of(block: ColumnBlock, name: str, what: str, *, first_row: int = 0) 
             f"Row {first_row + row} has {held} in column '{name}', which is no {what}. Correct or remove it."
         )
     return numbers
+
+
+def _weights_of(block: ColumnBlock, name: str, *, first_row: int) -> npt.NDArray[np.float32]:
+    weights = numbers_of(block, name, "weight", first_row=first_row)
+    if (weights < 0).any():
+        row = int(np.argmax(weights < 0))
+        raise DataError(
+            f"Row {first_row + row} has {weights[row]:g} in column '{name}', where a weight of at least 0 is needed. "
+            "Correct it."
+        )
+    return weights + np.float32(0)  # of -0.0 comes 0
 
 
 def _named(source: Source, error: DataError) -> DataError:

@@ -25,6 +25,8 @@ class Decoded:
     @property
     def labels(self) -> npt.NDArray[np.float32] | None: ...
     @property
+    def weights(self) -> npt.NDArray[np.float32] | None: ...
+    @property
     def identities(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None: ...
     @property
     def feature_dim(self) -> int: ...
@@ -49,15 +51,19 @@ def decode_records(
     Unless ``final``, an incomplete record at the end is left for the next call. Releases the GIL. ``identities`` asks
     for offsets and bytes of the serialised fields uid and metadata of each record. ``usual_records`` of them had the
     layout that writers give, for which there is a straight way; neither that nor the instruction set changes a byte.
+    ``weights`` is None as long as no record has one.
     """
 
-def encode_dense(values: npt.NDArray[Any], labels: npt.NDArray[Any] | None) -> npt.NDArray[np.uint8]: ...
+def encode_dense(
+    values: npt.NDArray[Any], labels: npt.NDArray[Any] | None, weights: npt.NDArray[Any] | None = None
+) -> npt.NDArray[np.uint8]: ...
 def encode_sparse(
     indptr: npt.NDArray[np.int64],
     indices: npt.NDArray[np.int32],
     values: npt.NDArray[Any],
     labels: npt.NDArray[Any] | None,
     feature_dim: int,
+    weights: npt.NDArray[Any] | None = None,
 ) -> npt.NDArray[np.uint8]: ...
 def encode_scores(
     scores: npt.NDArray[np.float32],
@@ -103,6 +109,8 @@ class ParsedRows:
     @property
     def labels(self) -> npt.NDArray[np.float32] | None: ...
     @property
+    def weights(self) -> npt.NDArray[np.float32] | None: ...
+    @property
     def feature_dim(self) -> int: ...
     @property
     def fault(self) -> tuple[str, int, int, int, int, int, int] | None: ...
@@ -129,7 +137,12 @@ def parse_libsvm(
     data: bytes | bytearray | memoryview, index_base: int, feature_dim: int | None, final: bool
 ) -> ParsedRows: ...
 def parse_csv(
-    data: bytes | bytearray | memoryview, delimiter: str, label_column: int | None, columns: int | None, final: bool
+    data: bytes | bytearray | memoryview,
+    delimiter: str,
+    label_column: int | None,
+    columns: int | None,
+    final: bool,
+    weight_column: int | None = None,
 ) -> ParsedRows: ...
 def parse_csv_columns(
     data: bytes | bytearray | memoryview, delimiter: str, kinds: npt.NDArray[np.uint8], final: bool
@@ -150,6 +163,7 @@ def write_csv(
     labels: npt.NDArray[np.float32] | None,
     feature_dim: int,
     delimiter: str,
+    weights: npt.NDArray[np.float32] | None = None,
 ) -> bytes: ...
 
 # --- texts to features: openfm.encoding wraps these -------------------------------------------------------------------

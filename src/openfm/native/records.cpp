@@ -15,6 +15,7 @@
 
 namespace nb = nanobind;
 using namespace nb::literals;
+using namespace std::string_literals;
 
 namespace openfm {
 namespace {
@@ -31,7 +32,7 @@ constexpr std::size_t kManyBytes = 65536;  // likewise, to decode
 
 struct Decoded {
     std::size_t consumed;
-    nb::object indptr, indices, values, labels;
+    nb::object indptr, indices, values, labels, weights;
     nb::object identities;
     std::int64_t feature_dim;
     std::size_t dense_records;
@@ -82,9 +83,18 @@ Decoded decode_records(nb::handle data, std::optional<std::int64_t> feature_dim,
     const nb::object fault = fault_tuple(decoder);  // before the columns, which it counts, are given away
     const bool has_labels = decoder.labels.size() != 0 || decoder.label_mode() == Labels::required;
     const nb::object found_labels = has_labels ? to_numpy(decoder.labels) : nb::none();
-    return {decoder.consumed, to_numpy(decoder.indptr), to_numpy(decoder.indices), to_numpy(decoder.values),
-            found_labels,     identity_tuple(decoder),  decoder.feature_dim(),     decoder.dense_records,
-            decoder.usual_records, fault};
+    const nb::object found_weights = decoder.weights.size() != 0 ? to_numpy(decoder.weights) : nb::none();
+    return {decoder.consumed,
+            to_numpy(decoder.indptr),
+            to_numpy(decoder.indices),
+            to_numpy(decoder.values),
+            found_labels,
+            found_weights,
+            identity_tuple(decoder),
+            decoder.feature_dim(),
+            decoder.dense_records,
+            decoder.usual_records,
+            fault};
 }
 
 template <class Array>
@@ -95,14 +105,19 @@ Numbers numbers(const Array& array) {
     throw nb::type_error("values and labels must be float32, float64 or int32");
 }
 
-std::optional<Numbers> label_numbers(const std::optional<AnyVector>& labels, std::size_t rows) {
-    if (!labels) return std::nullopt;
-    if (labels->shape(0) != rows) throw std::invalid_argument("there must be as many labels as rows");
-    return numbers(*labels);
+// One number for each row, or none.
+std::optional<Numbers> numbers_of_rows(const std::optional<AnyVector>& array, std::size_t rows, const char* name) {
+    if (!array) return std::nullopt;
+    if (array->shape(0) != rows) throw std::invalid_argument("there must be as many "s + name + " as rows");
+    return numbers(*array);
 }
 
 // The bytes as an array, which spares a copy.
-nb::object encode_to_numpy(const Rows& rows) {
+nb::object encode_to_numpy(Rows rows, const std::optional<AnyVector>& labels, const std::optional<AnyVector>& weights) {
+    const std::optional<Numbers> own_labels = numbers_of_rows(labels, rows.count, "labels");
+    const std::optional<Numbers> own_weights = numbers_of_rows(weights, rows.count, "weights");
+    rows.labels = own_labels ? &*own_labels : nullptr;
+    rows.weights = own_weights ? &*own_weights : nullptr;
     Column<std::uint8_t> out;
     {
         const nb::gil_scoped_release release;
@@ -111,14 +126,13 @@ nb::object encode_to_numpy(const Rows& rows) {
     return to_numpy(out);
 }
 
-nb::object encode_dense(const AnyMatrix& values, const std::optional<AnyVector>& labels) {
-    const std::optional<Numbers> own_labels = label_numbers(labels, values.shape(0));
+nb::object encode_dense(const AnyMatrix& values, const std::optional<AnyVector>& labels,
+                        const std::optional<AnyVector>& weights) {
     Rows rows;
     rows.count = values.shape(0);
     rows.width = values.shape(1);
     rows.values = numbers(values);
-    rows.labels = own_labels ? &*own_labels : nullptr;
-    return encode_to_numpy(rows);
+    return encode_to_numpy(rows, labels, weights);
 }
 
 void check_sparse(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices, std::size_t values) {
@@ -133,18 +147,17 @@ void check_sparse(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>
 }
 
 nb::object encode_sparse(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices, const AnyVector& values,
-                        const std::optional<AnyVector>& labels, std::int64_t feature_dim) {
+                        const std::optional<AnyVector>& labels, std::int64_t feature_dim,
+                        const std::optional<AnyVector>& weights) {
     check_sparse(indptr, indices, values.shape(0));
     if (feature_dim < 0) throw std::invalid_argument("feature_dim must not be negative");
     Rows rows;
     rows.count = indptr.shape(0) - 1;
-    const std::optional<Numbers> own_labels = label_numbers(labels, rows.count);
     rows.width = static_cast<std::uint64_t>(feature_dim);
     rows.values = numbers(values);
     rows.indptr = indptr.data();
     rows.indices = indices.data();
-    rows.labels = own_labels ? &*own_labels : nullptr;
-    return encode_to_numpy(rows);
+    return encode_to_numpy(rows, labels, weights);
 }
 
 void check_identities(const Vector<std::int64_t>& offsets, const Vector<std::uint8_t>& fields, std::size_t records) {
@@ -183,6 +196,7 @@ void register_records(nb::module_& m) {
         .def_ro("indices", &Decoded::indices)
         .def_ro("values", &Decoded::values)
         .def_ro("labels", &Decoded::labels)
+        .def_ro("weights", &Decoded::weights)
         .def_ro("identities", &Decoded::identities)
         .def_ro("feature_dim", &Decoded::feature_dim)
         .def_ro("dense_records", &Decoded::dense_records)
@@ -191,10 +205,11 @@ void register_records(nb::module_& m) {
     m.def("decode_records", &decode_records, "data"_a, "feature_dim"_a.none(), "labels"_a, "framed"_a, "final"_a,
           "identities"_a = false, "instruction_set"_a = "",
           "Decodes whole records to compressed sparse rows; see openfm.data.records.");
-    m.def("encode_dense", &encode_dense, "values"_a, "labels"_a.none(),
-          "Framed records of dense rows (float32, float64 or int32), one label each or none.");
+    m.def("encode_dense", &encode_dense, "values"_a, "labels"_a.none(), "weights"_a.none() = nb::none(),
+          "Framed records of dense rows (float32, float64 or int32), one label and one weight each or none.");
     m.def("encode_sparse", &encode_sparse, "indptr"_a, "indices"_a, "values"_a, "labels"_a.none(), "feature_dim"_a,
-          "Framed records of compressed sparse rows (float32, float64 or int32), one label each or none.");
+          "weights"_a.none() = nb::none(),
+          "Framed records of compressed sparse rows (float32, float64 or int32), one label and one weight each or none.");
     m.def("encode_scores", &encode_score_records, "scores"_a, "predicted_labels"_a.none(),
           "identity_offsets"_a.none() = nb::none(), "identities"_a.none() = nb::none(),
           "Framed records with the label `score` and, when given, `predicted_label`, `uid` and `metadata`.");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace openfm::records {
 namespace {
@@ -16,6 +17,16 @@ std::uint32_t magnitude_bits(const std::uint8_t* row, std::size_t i) {
     std::uint32_t bits;
     std::memcpy(&bits, row + i * sizeof bits, sizeof bits);
     return bits & 0x7fffffffu;
+}
+
+// A weight multiplies a gradient: a finite number of at least 0.
+bool is_weight(float value) { return value >= 0 && value <= std::numeric_limits<float>::max(); }
+
+// The bits of a number, of which there is one NaN only.
+std::uint32_t float_bits(float value) {
+    std::uint32_t bits = 0x7fc00000u;
+    if (!std::isnan(value)) std::memcpy(&bits, &value, sizeof bits);
+    return bits;
 }
 
 constexpr std::size_t kForeseeAfter = std::size_t{64} << 10;  // bytes
@@ -66,6 +77,7 @@ void Decoder::foresee(std::size_t decoded, std::size_t total) {
     reserve(indices);
     reserve(values);
     reserve(labels);
+    reserve(weights);
 }
 
 void Decoder::decode_bare(Span message) {
@@ -81,7 +93,14 @@ bool Decoder::append_usual(Span message, const std::uint8_t* readable_end) {
     const bool takes_label = label_mode_ != Labels::ignored && record.label != nullptr;
     if (takes_label && magnitude_bits(record.label, 0) >= kInfinityBits) return false;
     if (label_mode_ != Labels::ignored && !may_have_labels(takes_label)) return false;
+    const bool takes_weight = label_mode_ != Labels::ignored && record.weight != nullptr;
+    if (takes_weight && !is_weight(load_float(record.weight, 0))) return false;
     if (!append_usual_features(record, readable_end)) return false;
+    if (takes_weight) {
+        append_weight(load_float(record.weight, 0));
+    } else if (weights.size() != 0) {
+        weights.push(1);
+    }
     if (takes_label) labels.push(load_float(record.label, 0));
     indptr.push(static_cast<std::int64_t>(indices.size()));
     ++usual_records;
@@ -116,7 +135,13 @@ Fault Decoder::append(Span message) {
     if (!parser_.parse(message, record_)) return {"malformed"};
     if (!record_.has_features) return {"features_missing"};
     if (Fault fault = append_features(record_.features)) return fault;
-    if (Fault fault = append_label()) return fault;
+    std::optional<float> label, weight;
+    if (label_mode_ != Labels::ignored) {
+        if (Fault fault = find_label(label)) return fault;
+        if (Fault fault = find_weight(weight)) return fault;
+    }
+    if (label) labels.push(*label);
+    if (weight || weights.size() != 0) append_weight(weight.value_or(1));
     if (collects_identities_) append_identity();
     indptr.push(static_cast<std::int64_t>(indices.size()));
     return {};
@@ -248,8 +273,7 @@ Fault Decoder::append_unsorted(const std::uint8_t* row, std::size_t count, Span 
     return {};
 }
 
-Fault Decoder::append_label() {
-    if (label_mode_ == Labels::ignored) return {};
+Fault Decoder::find_label(std::optional<float>& label) {
     Span row;
     if (record_.has_label) {
         if (record_.label.type == TensorType::bytes) return {"label_bytes"};
@@ -260,8 +284,27 @@ Fault Decoder::append_label() {
     if (!may_have_labels(count)) return {"label_mixed", count};
     if (count == 0) return {};
     if (magnitude_bits(row.begin, 0) >= kInfinityBits) return not_finite(row.begin, 1, "label_nan", "label_infinite");
-    labels.push(load_float(row.begin, 0));
+    label = load_float(row.begin, 0);
     return {};
+}
+
+Fault Decoder::find_weight(std::optional<float>& weight) {
+    if (!record_.has_weight) return {};
+    if (record_.weight.type == TensorType::bytes) return {"weight_bytes"};
+    const Span row = to_float32(record_.weight);
+    const std::size_t count = row.size() / sizeof(float);
+    if (count != 1) return {"weight_size", count, 1};
+    weight = load_float(row.begin, 0);
+    return is_weight(*weight) ? Fault{} : Fault{"weight_value", float_bits(*weight)};
+}
+
+// The first weight gives the records before it theirs: 1. Of -0.0 comes 0.
+void Decoder::append_weight(float weight) {
+    if (weights.size() == 0) {
+        std::fill_n(weights.reserve(rows() + 1), rows(), 1.0f);
+        weights.commit(rows());
+    }
+    weights.push(weight == 0 ? 0.0f : weight);
 }
 
 // All records must have a label, or none.

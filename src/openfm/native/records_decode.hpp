@@ -1,6 +1,7 @@
 // Records to compressed sparse rows of float32.
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -69,7 +70,8 @@ public:
     Column<std::int64_t> indptr;
     Column<std::int32_t> indices;
     Column<float> values;
-    Column<float> labels;  // as many as rows, or none
+    Column<float> labels;   // as many as rows, or none
+    Column<float> weights;  // likewise; none as long as no record has one
     Identities identities;
 
 private:
@@ -86,7 +88,9 @@ private:
     Fault append_dense(const std::uint8_t* row, std::size_t count);
     Fault append_sparse(const std::uint8_t* row, std::size_t count, Span keys);
     Fault append_unsorted(const std::uint8_t* row, std::size_t count, Span keys);
-    Fault append_label();
+    Fault find_label(std::optional<float>& label);
+    Fault find_weight(std::optional<float>& weight);
+    void append_weight(float weight);
     void append_identity();
     Fault check_shape(Span shape);
     Fault declare_width(std::uint64_t width);

@@ -1,6 +1,7 @@
 #include "records_encode.hpp"
 
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 
 #include "records_frame.hpp"
@@ -119,16 +120,21 @@ private:
     std::size_t tensor_size_ = 0, value_size_ = 0, entry_size_ = 0;
 };
 
-// One record of one or two map entries and of further fields that are serialised already.
-void write_record(const Entry& first, const Entry* second, Span fields, Column<std::uint8_t>& out) {
-    const std::size_t size = first.size() + (second != nullptr ? second->size() : 0) + fields.size();
+// An entry that may be missing.
+std::size_t size_of(const Entry* entry) { return entry != nullptr ? entry->size() : 0; }
+
+std::uint8_t* write_entry(const Entry* entry, std::uint8_t* out) { return entry != nullptr ? entry->write(out) : out; }
+
+// One record of one to three map entries and of further fields that are serialised already.
+void write_record(const Entry& first, const Entry* second, const Entry* third, Span fields, Column<std::uint8_t>& out) {
+    const std::size_t size = first.size() + size_of(second) + size_of(third) + fields.size();
     if (size > kMaxFrameLength) throw std::length_error("a record is longer than recordIO can frame (2^29 - 1 bytes)");
     const std::size_t padding = (4 - size % 4) % 4;
     const std::uint32_t header[2] = {kMagic, static_cast<std::uint32_t>(size)};
     std::uint8_t* p = out.reserve(sizeof header + size + padding + kOverrun);
     p = write_bytes(p, header, sizeof header);
     p = first.write(p);
-    if (second != nullptr) p = second->write(p);
+    p = write_entry(third, write_entry(second, p));
     p = write_bytes(p, fields.begin, fields.size());
     std::memset(p, 0, padding);
     out.commit(sizeof header + size + padding);
@@ -145,7 +151,8 @@ Entry features_of(const Rows& rows, std::size_t i) {
 
 // Enough for rows of floats; others may need more.
 std::size_t expected_size(const Rows& rows) {
-    constexpr std::size_t frame_and_names = 96, largest_key = 5;
+    constexpr std::size_t largest_key = 5;
+    const std::size_t frame_and_names = rows.weights == nullptr ? 96 : 128;
     const std::size_t value_size = element_size(rows.values.type);
     if (rows.indptr == nullptr) return rows.count * (rows.width * value_size + frame_and_names);
     const auto values = static_cast<std::size_t>(rows.indptr[rows.count] - rows.indptr[0]);
@@ -159,12 +166,10 @@ void encode_rows(const Rows& rows, Column<std::uint8_t>& out) {
     for (std::size_t i = 0; i < rows.count; ++i) {
         const Entry features = features_of(rows, i);
         features.prefetch_next();
-        if (rows.labels == nullptr) {
-            write_record(features, nullptr, {}, out);
-        } else {
-            const Entry label(kLabelField, "values", Slice(*rows.labels, i, i + 1));
-            write_record(features, &label, {}, out);
-        }
+        std::optional<Entry> label, weight;
+        if (rows.labels != nullptr) label.emplace(kLabelField, "values", Slice(*rows.labels, i, i + 1));
+        if (rows.weights != nullptr) weight.emplace(kLabelField, "weight", Slice(*rows.weights, i, i + 1));
+        write_record(features, label ? &*label : nullptr, weight ? &*weight : nullptr, {}, out);
     }
 }
 
@@ -178,10 +183,10 @@ void encode_scores(const Scores& answer, Column<std::uint8_t>& out) {
         }
         const Entry score(kLabelField, "score", Slice(score_numbers, i, i + 1));
         if (answer.predicted_labels == nullptr) {
-            write_record(score, nullptr, identity, out);
+            write_record(score, nullptr, nullptr, identity, out);
         } else {
             const Entry label(kLabelField, "predicted_label", Slice(label_numbers, i, i + 1));
-            write_record(score, &label, identity, out);
+            write_record(score, &label, nullptr, identity, out);
         }
     }
 }

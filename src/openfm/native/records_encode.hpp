@@ -15,7 +15,7 @@ struct Numbers {
     const void* data = nullptr;
 };
 
-// Rows with their labels, if any. Sparse rows have indptr and indices, dense rows (width values each) have not.
+// Rows with their labels and weights, if any. Sparse rows have indptr and indices, dense rows (width values each) have not.
 struct Rows {
     std::size_t count = 0;
     std::uint64_t width = 0;
@@ -23,6 +23,7 @@ struct Rows {
     const std::int64_t* indptr = nullptr;
     const std::int32_t* indices = nullptr;
     const Numbers* labels = nullptr;
+    const Numbers* weights = nullptr;
 };
 
 // Throws std::length_error when a record is longer than a frame can be (2^29 - 1 bytes).

@@ -6,7 +6,8 @@
 namespace openfm::records {
 namespace {
 
-constexpr std::string_view kName = "values";
+constexpr std::string_view kValues = "values";
+constexpr std::string_view kWeight = "weight";
 
 TensorType tensor_type(std::uint32_t field_number) {
     switch (field_number) {
@@ -88,36 +89,38 @@ void Value::clear() {
 }
 
 bool RecordParser::parse(Span message, Record& record) {
-    record.has_features = record.has_label = false;
+    record.has_features = record.has_label = record.has_weight = false;
     record.uid = record.metadata = {};
     FieldReader fields(message, 0);
     Field field;
+    std::string_view name;
     while (fields.next(field)) {
-        bool valid = true;
         if (field.is(kFeaturesField, WireType::length)) {
-            valid = parse_entry(field.payload, record.has_features, record.features);
+            if (!parse_entry(field.payload, name)) return false;
+            if (name == kValues) take_entry(record.has_features, record.features);
         } else if (field.is(kLabelField, WireType::length)) {
-            valid = parse_entry(field.payload, record.has_label, record.label);
+            if (!parse_entry(field.payload, name)) return false;
+            if (name == kValues) take_entry(record.has_label, record.label);
+            if (name == kWeight) take_entry(record.has_weight, record.weight);
         } else if (field.is(kUidField, WireType::length)) {
             record.uid = field.payload;
         } else if (field.is(kMetadataField, WireType::length)) {
             record.metadata = field.payload;
         }
-        if (!valid) return false;
     }
     return !fields.malformed();
 }
 
-// A map entry {1: key, 2: Value}; the last one with a name wins.
-bool RecordParser::parse_entry(Span message, bool& present, Value& value) {
+// A map entry {1: key, 2: Value}. Its name becomes empty if the entry does not count.
+bool RecordParser::parse_entry(Span message, std::string_view& name) {
     entry_value_.clear();
-    std::string_view key;
+    name = {};
     bool unknown = false;
     FieldReader fields(message, 1);
     Field field;
     while (fields.next(field)) {
         if (field.is(1, WireType::length)) {
-            key = {reinterpret_cast<const char*>(field.payload.begin), field.payload.size()};
+            name = {reinterpret_cast<const char*>(field.payload.begin), field.payload.size()};
         } else if (field.is(2, WireType::length)) {
             if (!parse_value(field.payload, entry_value_)) return false;
         } else {
@@ -126,11 +129,14 @@ bool RecordParser::parse_entry(Span message, bool& present, Value& value) {
     }
     if (fields.malformed()) return false;
     // Like upb, which keeps an entry with an unknown field as an unknown field of the record.
-    if (key == kName && !unknown) {
-        std::swap(value, entry_value_);
-        present = true;
-    }
+    if (unknown) name = {};
     return true;
+}
+
+// Of entries with the same name the last one wins.
+void RecordParser::take_entry(bool& present, Value& value) {
+    std::swap(value, entry_value_);
+    present = true;
 }
 
 }  // namespace openfm::records

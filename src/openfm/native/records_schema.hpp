@@ -1,6 +1,8 @@
 // The message aialgs.data.Record, as far as Factorization Machines read it: the feature and the label named "values",
-// and what identifies the record.
+// the label named "weight", and what identifies the record.
 #pragma once
+
+#include <string_view>
 
 #include "records_wire.hpp"
 
@@ -27,8 +29,10 @@ struct Value {
 struct Record {
     bool has_features = false;
     bool has_label = false;
+    bool has_weight = false;
     Value features;
     Value label;
+    Value weight;
     Span uid;  // null where the field is missing; an empty one is not
     Span metadata;
 };
@@ -40,7 +44,8 @@ public:
     bool parse(Span message, Record& record);
 
 private:
-    bool parse_entry(Span message, bool& present, Value& value);
+    bool parse_entry(Span message, std::string_view& name);
+    void take_entry(bool& present, Value& value);
 
     Value entry_value_;
 };

@@ -35,12 +35,12 @@ public:
         return true;
     }
 
-    // The rest of the message, if it is of that size.
-    const std::uint8_t* take_rest(std::size_t size) {
-        if (static_cast<std::size_t>(end_ - p_) != size) return nullptr;
-        const std::uint8_t* const rest = p_;
-        p_ = end_;
-        return rest;
+    // So many bytes, or null if there are fewer.
+    const std::uint8_t* take_bytes(std::size_t size) {
+        if (static_cast<std::size_t>(end_ - p_) < size) return nullptr;
+        const std::uint8_t* const bytes = p_;
+        p_ += size;
+        return bytes;
     }
 
 private:
@@ -50,6 +50,7 @@ private:
 
 // A whole label but for the four bytes of its value: entry, name, Value, Float32Tensor, values.
 constexpr char kLabelStart[] = "\x12\x12\x0a\x06values\x12\x08\x12\x06\x0a\x04";
+constexpr char kWeightStart[] = "\x12\x12\x0a\x06weight\x12\x08\x12\x06\x0a\x04";
 constexpr char kName[] = "\x0a\x06values";
 
 bool read_tensor(Span message, UsualRecord& record) {
@@ -79,8 +80,11 @@ bool read_usual(Span message, UsualRecord& record) {
     if (!read_tensor(tensor, record)) return false;
     if (fields.done()) return true;
     if (!fields.take_constant(kLabelStart, sizeof kLabelStart - 1)) return false;
-    record.label = fields.take_rest(sizeof(float));
-    return record.label != nullptr;
+    record.label = fields.take_bytes(sizeof(float));
+    if (record.label == nullptr || fields.done()) return record.label != nullptr;
+    if (!fields.take_constant(kWeightStart, sizeof kWeightStart - 1)) return false;
+    record.weight = fields.take_bytes(sizeof(float));
+    return record.weight != nullptr && fields.done();
 }
 
 }  // namespace openfm::records

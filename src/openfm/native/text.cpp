@@ -34,15 +34,17 @@ nb::object fault_tuple(const Fault& fault) {
 struct ParsedRows {
     std::size_t consumed;
     std::int64_t lines;
-    nb::object indptr, indices, values, labels;
+    nb::object indptr, indices, values, labels, weights;
     std::int64_t feature_dim;
     nb::object fault;
 };
 
-ParsedRows to_python(Rows& rows, bool labelled) {
+ParsedRows to_python(Rows& rows, bool labelled, bool weighted) {
     const nb::object labels = labelled ? to_numpy(rows.labels) : nb::none();
-    return {rows.consumed,        rows.lines, to_numpy(rows.indptr), to_numpy(rows.indices),
-            to_numpy(rows.values), labels,     rows.feature_dim,      fault_tuple(rows.fault)};
+    const nb::object weights = weighted ? to_numpy(rows.weights) : nb::none();
+    return {rows.consumed,         rows.lines, to_numpy(rows.indptr), to_numpy(rows.indices),
+            to_numpy(rows.values), labels,     weights,               rows.feature_dim,
+            fault_tuple(rows.fault)};
 }
 
 ParsedRows libsvm_rows(nb::handle data, std::int64_t index_base, std::optional<std::int64_t> feature_dim, bool final) {
@@ -56,21 +58,27 @@ ParsedRows libsvm_rows(nb::handle data, std::int64_t index_base, std::optional<s
         const nb::gil_scoped_release release;
         parse_libsvm(text_of(view), index_base, feature_dim.value_or(kUnknown), final, rows);
     }
-    return to_python(rows, true);
+    return to_python(rows, true, false);
 }
 
 ParsedRows csv_rows(nb::handle data, char delimiter, std::optional<std::int64_t> label_column,
-                    std::optional<std::int64_t> columns, bool final) {
-    if (label_column && (*label_column < 0 || (columns && *label_column >= *columns))) {
-        throw std::invalid_argument("label_column must be one of the columns");
+                    std::optional<std::int64_t> columns, bool final, std::optional<std::int64_t> weight_column) {
+    for (const auto& column : {label_column, weight_column}) {
+        if (column && (*column < 0 || (columns && *column >= *columns))) {
+            throw std::invalid_argument("label_column and weight_column must be among the columns");
+        }
     }
+    if (label_column && label_column == weight_column) {
+        throw std::invalid_argument("label_column and weight_column must differ");
+    }
+    const CsvColumns roles{label_column.value_or(kUnknown), weight_column.value_or(kUnknown), columns.value_or(kUnknown)};
     const BytesView view(data);
     Rows rows;
     {
         const nb::gil_scoped_release release;
-        parse_csv(text_of(view), delimiter, label_column.value_or(kUnknown), columns.value_or(kUnknown), final, rows);
+        parse_csv(text_of(view), delimiter, roles, final, rows);
     }
-    return to_python(rows, label_column.has_value());
+    return to_python(rows, label_column.has_value(), weight_column.has_value());
 }
 
 struct ParsedColumns {
@@ -117,7 +125,7 @@ ParsedColumns csv_columns(nb::handle data, char delimiter, const Vector<std::uin
 }
 
 RowsView view_rows(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices, const Vector<float>& values,
-                   const std::optional<Vector<float>>& labels) {
+                   const std::optional<Vector<float>>& labels, const std::optional<Vector<float>>& weights) {
     if (indptr.shape(0) == 0) throw std::invalid_argument("indptr must not be empty");
     const std::size_t count = indptr.shape(0) - 1;
     bool fits = indices.shape(0) == values.shape(0) && indptr(0) >= 0 &&
@@ -125,18 +133,21 @@ RowsView view_rows(const Vector<std::int64_t>& indptr, const Vector<std::int32_t
     for (std::size_t i = 0; i < count; ++i) fits &= indptr(i) <= indptr(i + 1);
     if (!fits) throw std::invalid_argument("indptr does not divide indices and values");
     if (labels && labels->shape(0) != count) throw std::invalid_argument("there must be as many labels as rows");
-    return {count, indptr.data(), indices.data(), values.data(), labels ? labels->data() : nullptr};
+    if (weights && weights->shape(0) != count) throw std::invalid_argument("there must be as many weights as rows");
+    return {count, indptr.data(), indices.data(), values.data(), labels ? labels->data() : nullptr,
+            weights ? weights->data() : nullptr};
 }
 
 nb::bytes libsvm_text(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices,
                       const Vector<float>& values, const Vector<float>& labels, std::int64_t index_base) {
-    const RowsView rows = view_rows(indptr, indices, values, labels);
+    const RowsView rows = view_rows(indptr, indices, values, labels, std::nullopt);
     return encode_to_bytes<char>(true, [&](records::Column<char>& out) { write_libsvm(rows, index_base, out); });
 }
 
 nb::bytes csv_text(const Vector<std::int64_t>& indptr, const Vector<std::int32_t>& indices, const Vector<float>& values,
-                   const std::optional<Vector<float>>& labels, std::int64_t feature_dim, char delimiter) {
-    const RowsView rows = view_rows(indptr, indices, values, labels);
+                   const std::optional<Vector<float>>& labels, std::int64_t feature_dim, char delimiter,
+                   const std::optional<Vector<float>>& weights) {
+    const RowsView rows = view_rows(indptr, indices, values, labels, weights);
     for (std::size_t i = 0; i < indices.shape(0); ++i) {
         if (indices(i) < 0 || indices(i) >= feature_dim) throw std::invalid_argument("an index is not below feature_dim");
     }
@@ -153,6 +164,7 @@ void register_text(nb::module_& m) {
         .def_ro("indices", &ParsedRows::indices)
         .def_ro("values", &ParsedRows::values)
         .def_ro("labels", &ParsedRows::labels)
+        .def_ro("weights", &ParsedRows::weights)
         .def_ro("feature_dim", &ParsedRows::feature_dim)
         .def_ro("fault", &ParsedRows::fault);
     nb::class_<ParsedColumns>(m, "ParsedColumns", "What parse_csv_columns found.")
@@ -164,13 +176,13 @@ void register_text(nb::module_& m) {
     m.def("parse_libsvm", &libsvm_rows, "data"_a, "index_base"_a, "feature_dim"_a.none(), "final"_a,
           "Lines of libsvm text to compressed sparse rows.");
     m.def("parse_csv", &csv_rows, "data"_a, "delimiter"_a, "label_column"_a.none(), "columns"_a.none(), "final"_a,
-          "Delimited numbers to compressed sparse rows.");
+          "weight_column"_a.none() = nb::none(), "Delimited numbers to compressed sparse rows.");
     m.def("parse_csv_columns", &csv_columns, "data"_a, "delimiter"_a, "kinds"_a, "final"_a,
           "Delimited text to columns of numbers and of categories.");
     m.def("write_libsvm", &libsvm_text, "indptr"_a, "indices"_a, "values"_a, "labels"_a, "index_base"_a,
           "Compressed sparse rows as libsvm text.");
     m.def("write_csv", &csv_text, "indptr"_a, "indices"_a, "values"_a, "labels"_a.none(), "feature_dim"_a, "delimiter"_a,
-          "Compressed sparse rows as delimited numbers, zeros too.");
+          "weights"_a.none() = nb::none(), "Compressed sparse rows as delimited numbers, zeros too.");
 }
 
 }  // namespace openfm

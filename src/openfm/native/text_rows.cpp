@@ -125,29 +125,35 @@ private:
 // The fields of one row of delimited text: its fault, if it has one, before it is appended.
 class CsvAppender {
 public:
-    CsvAppender(const RowScanner& scanner, std::int64_t label_column, std::int64_t columns, Rows& rows)
-        : scanner_(scanner), label_column_(label_column), columns_(columns), rows_(rows) {}
+    CsvAppender(const RowScanner& scanner, const CsvColumns& columns, Rows& rows)
+        : scanner_(scanner), columns_(columns), rows_(rows) {}
 
     Fault append() {
         const auto& fields = scanner_.fields();
         const auto count = static_cast<std::int64_t>(fields.size());
-        if (columns_ == kUnknown) {
-            if (label_column_ >= count) return scanner_.fault("no_label_column", 0, count, label_column_ + 1);
-            columns_ = count;
+        if (columns_.count == kUnknown) {
+            if (columns_.label >= count) return scanner_.fault("no_label_column", 0, count, columns_.label + 1);
+            if (columns_.weight >= count) return scanner_.fault("no_weight_column", 0, count, columns_.weight + 1);
+            columns_.count = count;
         }
-        if (count != columns_) return scanner_.fault("columns", 0, count, columns_);
-        rows_.feature_dim = columns_ - (label_column_ != kUnknown);
+        if (count != columns_.count) return scanner_.fault("columns", 0, count, columns_.count);
+        rows_.feature_dim = count - (columns_.label != kUnknown) - (columns_.weight != kUnknown);
         std::int32_t* const indices = rows_.indices.reserve(fields.size());
         float* const values = rows_.values.reserve(fields.size());
-        float label = 0;
+        float label = 0, weight = 0;
         std::size_t kept = 0;
         std::int32_t feature = 0;
         for (std::int64_t i = 0; i < count; ++i) {
             float value = 0;
             const NumberKind kind = parse_number(fields[static_cast<std::size_t>(i)], value);
             if (kind != NumberKind::finite) return scanner_.fault(name_of(kind), static_cast<std::size_t>(i));
-            if (i == label_column_) {
+            if (i == columns_.label) {
                 label = value;
+                continue;
+            }
+            if (i == columns_.weight) {
+                if (value < 0) return scanner_.fault("negative_weight", static_cast<std::size_t>(i));
+                weight = value == 0 ? 0.0f : value;
                 continue;
             }
             indices[kept] = feature++;
@@ -157,14 +163,14 @@ public:
         rows_.indices.commit(kept);
         rows_.values.commit(kept);
         rows_.indptr.push(static_cast<std::int64_t>(rows_.indices.size()));
-        if (label_column_ != kUnknown) rows_.labels.push(label);
+        if (columns_.label != kUnknown) rows_.labels.push(label);
+        if (columns_.weight != kUnknown) rows_.weights.push(weight);
         return {};
     }
 
 private:
     const RowScanner& scanner_;
-    std::int64_t label_column_;
-    std::int64_t columns_;
+    CsvColumns columns_;
     Rows& rows_;
 };
 
@@ -188,10 +194,9 @@ void parse_libsvm(std::string_view text, std::int64_t index_base, std::int64_t f
     }
 }
 
-void parse_csv(std::string_view text, char delimiter, std::int64_t label_column, std::int64_t columns, bool final,
-               Rows& rows) {
+void parse_csv(std::string_view text, char delimiter, const CsvColumns& columns, bool final, Rows& rows) {
     RowScanner scanner(text, delimiter, final);
-    CsvAppender appender(scanner, label_column, columns, rows);
+    CsvAppender appender(scanner, columns, rows);
     for (;;) {
         const RowScanner::Status status = scanner.next();
         if (status == RowScanner::Status::row) {

@@ -25,7 +25,8 @@ struct Rows {
     records::Column<std::int64_t> indptr;
     records::Column<std::int32_t> indices;
     records::Column<float> values;
-    records::Column<float> labels;  // as many as rows, or none
+    records::Column<float> labels;   // as many as rows, or none
+    records::Column<float> weights;  // likewise
     Fault fault;
 };
 
@@ -35,9 +36,15 @@ struct Rows {
 // largest index then. Unless `final`, an unfinished line is left. Stops at the first fault.
 void parse_libsvm(std::string_view text, std::int64_t index_base, std::int64_t feature_dim, bool final, Rows& rows);
 
-// Rows of numbers between delimiters. label_column: which of them is the label, or kUnknown for none. columns: how many
-// there are, the label included, or kUnknown: as many as in the first row then.
-void parse_csv(std::string_view text, char delimiter, std::int64_t label_column, std::int64_t columns, bool final,
-               Rows& rows);
+// Which columns are the label and the weight (kUnknown: none is), and how many there are, these included (kUnknown: as
+// many as in the first row).
+struct CsvColumns {
+    std::int64_t label = kUnknown;
+    std::int64_t weight = kUnknown;
+    std::int64_t count = kUnknown;
+};
+
+// Rows of numbers between delimiters.
+void parse_csv(std::string_view text, char delimiter, const CsvColumns& columns, bool final, Rows& rows);
 
 }  // namespace openfm::text

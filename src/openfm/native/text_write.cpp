@@ -33,10 +33,14 @@ void write_libsvm(const RowsView& rows, std::int64_t index_base, records::Column
 void write_csv(const RowsView& rows, std::int64_t feature_dim, char delimiter, records::Column<char>& out) {
     for (std::size_t row = 0; row < rows.count; ++row) {
         const std::size_t zeros = 2 * static_cast<std::size_t>(feature_dim);
-        char* const begin = out.reserve(zeros + (length(rows, row) + 1) * (kLongestFloat + 1) + 1);
+        char* const begin = out.reserve(zeros + (length(rows, row) + 2) * (kLongestFloat + 1) + 1);
         char* p = begin;
         if (rows.labels != nullptr) {
             p = write_float(p, rows.labels[row]);
+            *p++ = delimiter;
+        }
+        if (rows.weights != nullptr) {
+            p = write_float(p, rows.weights[row]);
             *p++ = delimiter;
         }
         std::int64_t feature = 0;

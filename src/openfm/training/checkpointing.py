@@ -90,6 +90,7 @@ class SavedJob:
         parts = (_by_group(part, arrays, shape) for part in PARTS)
         self.trainer = TrainerState(meta.step, *parts)
         self.best = None if meta.state.best is None else _by_group(_BEST, arrays, shape)
+        self.nbytes = sum(array.nbytes for array in arrays.values())
 
 
 class Checkpointing:

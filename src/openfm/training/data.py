@@ -147,7 +147,7 @@ class TrainingData:
         with closing(self._read(rest, abandoned)) as blocks:
             for block, labels in blocks:
                 met_dense |= block.dense_records > 0
-                if (piece := cutter.add(block.rows, labels)) is not None:
+                if (piece := cutter.add(block.rows, labels, block.weights)) is not None:
                     assert block.end is not None  # ChannelReader tells it
                     following = Remainder(block.end, self.records, cutter.held)
                     yield _Step(self._trainer.batches(*self._own(piece)), met_dense, following)
@@ -158,27 +158,26 @@ class TrainingData:
         """This host's part of rounds of mini-batches."""
         if self.part.of == 1:
             return rounds
-        rows, labels = rounds
-        own = self.part.rows(0, len(labels), self._settings.mini_batch_size)
-        return rows.take(own), labels[own]
+        return rounds.take(self.part.rows(0, len(rounds.labels), self._settings.mini_batch_size))
 
     def _shuffled(self, epoch: int, abandoned: Abandoned) -> Generator[_Step, None, None]:
         met_dense = False
         if self._all_rows is None or not self._reader.repeats:
             self._all_rows, met_dense = self._read_all(abandoned)
-        rows, labels = self._all_rows
-        if not len(labels):
+        all_rows = self._all_rows
+        rows = all_rows.rows
+        if not len(rows):
             return
         # RandomState's streams are frozen: the order is the same with every version of NumPy.
         seeds = np.random.SeedSequence([self._settings.seed, epoch])
-        order = np.random.RandomState(np.random.MT19937(seeds)).permutation(len(labels))
+        order = np.random.RandomState(np.random.MT19937(seeds)).permutation(len(rows))
         size = self._settings.mini_batch_size
         if self.part.of > 1:
             order = order[self.part.rows(0, len(order), size)]
         piece = max(1, int(_SHUFFLED_PIECE * len(rows) / (rows.nnz + len(rows)) / size)) * size
         for begin in range(0, len(order), piece):
             taken = order[begin : begin + piece]
-            yield _Step(self._trainer.batches(rows.take(taken), labels[taken]), met_dense, None)
+            yield _Step(self._trainer.batches(*all_rows.take(taken)), met_dense, None)
 
     def _read_all(self, abandoned: Abandoned) -> tuple[LabelledRows, bool]:
         """All records, and whether dense ones are among them."""
@@ -187,7 +186,7 @@ class TrainingData:
         self._all_rows = None  # of the last FIFO
         with closing(self._read(Remainder(), abandoned)) as blocks:
             for block, labels in blocks:
-                parts.append((block.rows, labels))
+                parts.append(LabelledRows(block.rows, labels, block.weights))
                 met_dense |= block.dense_records > 0
                 needed += 2 * block.nbytes  # in pieces, and then joined
                 if needed > self._cache_bytes:
@@ -197,7 +196,8 @@ class TrainingData:
                         "memory or a larger OPENFM_CACHE_BYTES, or shuffle the records in their files and leave "
                         "shuffle out."
                     )
-        return joined(parts or [(SparseRows.none(self._settings.feature_dim), np.empty(0, np.float32))]), met_dense
+        nothing = LabelledRows(SparseRows.none(self._settings.feature_dim), np.empty(0, np.float32))
+        return joined(parts or [nothing]), met_dense
 
     def _read(
         self, rest: Remainder, abandoned: Abandoned

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pydantic import BaseModel, Field
 
 from openfm.fm.trainer import ByGroup
@@ -37,10 +39,17 @@ class EarlyStopping:
         self.best: BestEpoch | None = None
         self.parameters: ByGroup | None = None
 
-    def add(self, epoch: int, loss: float, parameters: ByGroup) -> None:
-        """See an epoch's validation loss and the parameters that gave it."""
+    def add(self, epoch: int, loss: float, parameters: Callable[[], ByGroup]) -> None:
+        """See an epoch's validation loss.
+
+        Args:
+            epoch: its number.
+            loss: on the channel ``validation``.
+            parameters: copies those that gave the loss; called if they are the best so far.
+        """
         if self.best is None or loss < self.best.loss * (1.0 - self._tolerance):
-            self.best, self.parameters = BestEpoch(epoch=epoch, loss=loss), parameters
+            self.parameters = None  # before there are others: there need not be memory for both
+            self.best, self.parameters = BestEpoch(epoch=epoch, loss=loss), parameters()
         else:
             self.best.epochs_since += 1
 

@@ -240,7 +240,7 @@ class EpochLoop:
         watch = self._early_stopping
         if watch is None:
             return
-        watch.add(self._state.epoch, validation.loss, self._trainer.parameters())
+        watch.add(self._state.epoch, validation.loss, self._trainer.parameters)
         self._state.best = watch.best
         if watch.is_over and watch.best is not None:
             self._metrics_file.early_stop(self._state.epoch, watch.best.epoch)

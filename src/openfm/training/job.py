@@ -192,7 +192,13 @@ class _Job:
             saved, settings = fleet.share_saved(saved), fleet.settings(settings)
         # Early stopping keeps the best epoch's parameters, and scores with a copy of the present ones.
         copies = 0 if self._hyperparameters.early_stopping_patience is None else 2
-        memory = JobMemory.plan(settings, self._environment.cache_bytes, model_copies=copies, is_alone=fleet is None)
+        memory = JobMemory.plan(
+            settings,
+            self._environment.cache_bytes,
+            model_copies=copies,
+            saved=0 if saved is None else saved.nbytes,
+            is_alone=fleet is None,
+        )
         self._log.info(str(memory))
         initial = self._given_machine(saved)
         if fleet is not None:
@@ -223,6 +229,7 @@ class _Job:
             feature_dim=self._hyperparameters.feature_dim,
             format=content_type.format,
             index_base=content_type.index_base,
+            weight=content_type.weight,
             stopping=lambda: self._own_stop.requested,
             pipe_timeout=self._environment.pipe_timeout,
             threads=self._environment.num_threads,

@@ -26,14 +26,22 @@ class JobMemory:
     Attributes:
         model: of the parameters and the optimiser's state.
         cache: the most that data kept from one epoch to the next may take.
+        saved: of the checkpoint that the job goes on from, until the trainer has taken it over, before data are kept.
     """
 
     model: int
     cache: int
+    saved: int = 0
 
     @classmethod
     def plan(
-        cls, settings: TrainingSettings, cache_bytes: int | None, *, model_copies: int = 0, is_alone: bool = True
+        cls,
+        settings: TrainingSettings,
+        cache_bytes: int | None,
+        *,
+        model_copies: int = 0,
+        saved: int = 0,
+        is_alone: bool = True,
     ) -> JobMemory:
         """Divide the memory that the job may have.
 
@@ -42,6 +50,7 @@ class JobMemory:
             cache_bytes: what the data kept may take, where it is given; by default three quarters of what the model
                 leaves of the memory that this process may still have.
             model_copies: how many copies of the parameters there may be beside, for which memory is then left.
+            saved: the bytes of the checkpoint that the job goes on from, which are in memory already.
             is_alone: whether the host does not train with others, for which it needs 5 bytes more for each feature.
 
         Raises:
@@ -51,21 +60,27 @@ class JobMemory:
         if not is_alone:
             model += _TOGETHER_BYTES * settings.feature_dim
         limit = memory.memory_limit()
-        if model + BASE_BYTES > limit:
+        if model + saved + BASE_BYTES > limit:
+            beside = f" beside the {saved} of the checkpoint that the job goes on from" if saved else ""
             raise HyperparameterError(
-                f"The parameters and the optimiser's state take {model} bytes of memory, for feature_dim "
+                f"The parameters and the optimiser's state take {model} bytes of memory{beside}, for feature_dim "
                 f"{settings.feature_dim} and num_factors {settings.num_factors}, which is more than the machine or its "
                 "limit gives. Set a smaller feature_dim or num_factors, or give the job more memory."
             )
         if cache_bytes is None:
             copies = model_copies * 4 * (settings.num_factors + 1) * settings.feature_dim
-            left = memory.available_memory() - model - copies - BASE_BYTES
+            left = memory.available_memory() + saved - model - copies - BASE_BYTES
             cache_bytes = max(0, int(left * _CACHE_SHARE))
-        return cls(model, cache_bytes)
+        return cls(model, cache_bytes, saved)
 
     def __str__(self) -> str:
+        saved = (
+            f"{_mebibytes(self.saved)} more at the start for the checkpoint that the job goes on from, "
+            if self.saved
+            else ""
+        )
         return (
-            f"Memory: {_mebibytes(self.model)} for the parameters and the optimiser's state, up to "
+            f"Memory: {_mebibytes(self.model)} for the parameters and the optimiser's state, {saved}up to "
             f"{_mebibytes(self.cache)} for data kept from one epoch to the next (14 bytes for each non-zero value, 16 "
             "for each record, 8 for each feature of a mini-batch; OPENFM_CACHE_BYTES sets the bound), and about "
             f"{_mebibytes(BASE_BYTES)} beside."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,53 @@ def test_csv_to_records_and_back(folder: Path) -> None:
 def test_names_of_the_target_stay(folder: Path) -> None:
     assert convert("ratings.csv", "ratings.tsv", "--target", "rating").exit_code == 0
     assert Path("ratings.tsv").read_text().splitlines()[0] == "rating\tf0\tf1"
+
+
+def test_weights_keep_their_column(folder: Path) -> None:
+    first = convert("ratings.csv", "train.rec", "--target", "rating", "--weight", "user")
+    second = convert("train.rec", "again.csv")
+    third = convert("ratings.csv", "ratings.tsv", "--target", "rating", "--weight", "user")
+
+    assert first.exit_code == second.exit_code == third.exit_code == 0
+    assert read_data("train.rec", return_weights=True)[2].tolist() == [1, 0, 1]
+    assert Path("again.csv").read_text() == "label,weight,f0\n4,1,0.5\n3,0,7\n5,1,0\n"
+    assert Path("ratings.tsv").read_text().splitlines()[0] == "rating\tuser\tf0"
+    assert convert("train.rec", "part.rec", "--rows-per-file", "2").exit_code == 0
+    assert read_data("part-00000.rec", return_weights=True)[2].tolist() == [1, 0]
+    assert read_data("part-00001.rec", return_weights=True)[2].tolist() == [1]
+    refused = convert("train.rec", "train.libsvm", "--index-base", "1")
+    assert refused.exit_code == 2
+    assert "libsvm has no place for the records' weights" in refused.output
+
+
+def test_encoded_tables_keep_their_weights(folder: Path) -> None:
+    Path("clicks.csv").write_text("click,user,shown\n1,u1,3\n0,u2,0.5\n1,u1,-0.0\n")
+    options = ("--target", "click", "--weight", "shown")
+
+    assert convert("clicks.csv", "a.rec", *options, "--categorical", "user", "--save-encoder", "e.zip").exit_code == 0
+    assert convert("clicks.csv", "b.rec", *options, "--encoder", "e.zip").exit_code == 0
+
+    for name in ("a.rec", "b.rec"):
+        rows, labels, weights = read_data(name, return_weights=True)
+        assert rows.shape == (3, 2) and labels.tolist() == [1, 0, 1] and weights.tolist() == [3, 0.5, 0]
+    Path("wrong.csv").write_text("click,user,shown\n1,u1,3\n0,u2,-0.5\n")
+    refused = convert("wrong.csv", "c.rec", *options, "--encoder", "e.zip")
+    assert refused.exit_code == 2
+    assert "Row 1 has -0.5 in column 'shown', where a weight of at least 0 is needed" in refused.output
+    refused = convert("clicks.csv", "c.rec", "--target", "click", "--weight", "user", "--encoder", "e.zip")
+    assert "'user' is a feature of the encoder e.zip. Name the weights' column." in refused.output
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_standard_input_may_be_packed(folder: Path, packed: bool) -> None:
+    text = gzip.compress(CSV.encode()) if packed else CSV.encode()
+    command = [sys.executable, "-m", "openfm", "convert", "-", "out.rec", "--from", "csv", "--target", "rating"]
+    subprocess.run(command, input=text, capture_output=True, check=True)
+
+    assert read_data("out.rec")[1].tolist() == [4, 3, 5]
+    cut = subprocess.run(command, input=gzip.compress(CSV.encode())[:-3], capture_output=True, text=False)
+    assert cut.returncode == 2
+    assert b"Standard input is cut off: it ends before its data do" in cut.stderr
 
 
 def test_streams(folder: Path) -> None:

@@ -46,6 +46,19 @@ def test_data_as_json(tmp_path: Path) -> None:
     }
 
 
+def test_weights_are_told(tmp_path: Path) -> None:
+    X = csr_matrix(np.array([[0, 1], [0, 0], [0, 4]], dtype=np.float32))
+    write_data(tmp_path / "train.rec", X, np.array([1, 0, 1]), weights=[0.5, 1, 6])
+    write_data(tmp_path / "train.csv", X, np.array([1, 0, 1]), weights=[0.5, 1, 6])
+
+    of_records = json.loads(inspect(str(tmp_path / "train.rec"), "--json", "--records", "1").stdout)
+    of_text = inspect(str(tmp_path / "train.csv"), "--target", "label", "--weight", "weight", "--json").stdout
+
+    for summary in (of_records, json.loads(of_text)):
+        assert [summary[f"{name}_weight"] for name in ("smallest", "largest", "mean")] == [0.5, 6, 2.5]
+        assert summary["first_records"][0] == "label 1  weight 0.5  1:1"
+
+
 def test_data_as_text(tmp_path: Path) -> None:
     write_data(tmp_path / "wide.npz", np.ones((1500, 10)))
 

@@ -100,9 +100,16 @@ def test_cut_off(read_all, tmp_path, end):
     with pytest.raises(DataError) as error:
         read_all(path)
     assert error.value.message == (
-        f"Unable to read data channel 'train'. The gzip file '{path}' is cut off: it ends before its data do. Upload "
-        "it again."
+        f"Unable to read data channel 'train'. The gzip file '{path}' is cut off: it ends before its data do, or a few "
+        "bytes that gzip did not write follow them. Upload it again."
     )
+
+
+@pytest.mark.parametrize("size", [1, 9, 10, 17, 18, 100])
+def test_bytes_behind_the_end(read_all, tmp_path, size):
+    path = put(tmp_path / "part-0", PACKED + b"x" * size)
+    with pytest.raises(DataError, match=r"is damaged \(|a few bytes that gzip did not write follow them"):
+        read_all(path)
 
 
 @pytest.mark.parametrize(

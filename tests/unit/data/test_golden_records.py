@@ -31,6 +31,7 @@ def test_valid(path, decode):
     assert block.rows.indices.tolist() == expected["indices"]
     assert block.rows.values.tolist() == expected["values"]
     assert (None if block.labels is None else block.labels.tolist()) == expected["labels"]
+    assert (None if block.weights is None else block.weights.tolist()) == expected.get("weights")
     assert block.dense_records == expected["dense_records"]
     assert block.rows.feature_dim == FEATURE_DIM
 

@@ -25,7 +25,7 @@ def written(*args, **kwargs) -> bytes:
     return buffer.getvalue()
 
 
-def by_protobuf(rows, labels, *, sparse: bool) -> bytes:
+def by_protobuf(rows, labels, weights=None, *, sparse: bool) -> bytes:
     """What the SageMaker SDK's writers do, for float32."""
     out = b""
     for i, row in enumerate(rows):
@@ -39,7 +39,12 @@ def by_protobuf(rows, labels, *, sparse: bool) -> bytes:
             tensor.values.extend(row)
         if labels is not None:
             record.label["values"].float32_tensor.values.extend([labels[i]])
-        out += frame(record.SerializeToString())
+        payload = record.SerializeToString()
+        if weights is not None:  # behind the label: protobuf itself gives maps no order
+            weighted = Record()
+            weighted.label["weight"].float32_tensor.values.extend([weights[i]])
+            payload += weighted.SerializeToString()
+        out += frame(payload)
     return out
 
 
@@ -50,6 +55,44 @@ def test_bytes_are_protobufs_own(labels, width):
     rows = rng.normal(size=(3, width)).astype(np.float32) * (rng.random((3, width)) < 0.3)
     assert written(rows, labels) == by_protobuf(rows, labels, sparse=False)
     assert written(sp.csr_matrix(rows), labels) == by_protobuf(rows, labels, sparse=True)
+
+
+@pytest.mark.parametrize("labels", [None, Y])
+@pytest.mark.parametrize("weights", [np.float32([0, 2.5, 1e-45]), [1, 2, 0], [[0.5], [1], [2]], [True, False, True]])
+def test_weights_stand_behind_the_label(labels, weights):
+    expected = np.asarray(weights, dtype=np.float32).reshape(3)
+    assert written(X, labels, weights=weights) == by_protobuf(X, labels, expected, sparse=False)
+    data = written(sp.csr_matrix(X), labels, weights=weights)
+    assert data == by_protobuf(X, labels, expected, sparse=True)
+    rows, back, read = read_records(data, return_weights=True)
+    assert rows.toarray().tolist() == X.tolist()
+    assert (back is None) == (labels is None)
+    assert read.tolist() == expected.tolist()
+    assert len(read_records(data)) == 2
+    assert read_records(written(X, labels), return_weights=True)[2] is None
+
+
+def test_weights_in_blocks(monkeypatch):
+    weights = [3, 0, 2]
+    whole = written(X, Y, weights=weights), written(sp.csr_matrix(X), Y, weights=weights)
+    monkeypatch.setattr(writing, "_BLOCK_VALUES", 1)
+    assert (written(X, Y, weights=weights), written(sp.csr_matrix(X), Y, weights=weights)) == whole
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, 2], r"The weights have the shape \(2,\), where \(3,\) is needed: one weight a row\."),
+        ([1, -0.5, 2], r"Row 1 of the weights is -0\.5, where a finite float32 of at least 0 is needed\. Correct it\."),
+        ([1, 2, np.nan], "Row 2 of the weights is nan"),
+        ([1e300, 2, 1], r"Row 0 of the weights is 1e\+300"),
+        (["a", "b", "c"], "The weights are <U1 values, where numbers are needed"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weights, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        write_records(tmp_path / "file", X, Y, weights=weights)
+    assert not (tmp_path / "file").exists()
 
 
 @pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil", "dok", "bsr"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -29,10 +31,19 @@ def test_stops_at_the_end_of_its_patience_and_keeps_the_best(patience, tolerance
             again = EarlyStopping(patience, tolerance)
             again.restore(BestEpoch.model_validate_json(watch.best.model_dump_json()), watch.parameters)
             watch = again
-        watch.add(epoch, loss, parameters(epoch))
+        watch.add(epoch, loss, partial(parameters, epoch))
         seen += 1
         if watch.is_over:
             break
     assert seen == epochs
     assert watch.best.epoch == best
     assert watch.parameters[0] == best
+
+
+def test_parameters_are_copied_only_when_they_are_the_best():
+    watch = EarlyStopping(3, 0.0)
+    copied = []
+    for epoch, loss in enumerate([3.0, 2.0, 2.5, 2.0, 1.0, 1.5]):
+        watch.add(epoch, loss, lambda epoch=epoch: copied.append(epoch) or parameters(epoch))
+    assert copied == [0, 1, 4]
+    assert watch.parameters[0] == 4

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from openfm.data.formats.columns import block_of_array, check_width, column_names, dense_array, target_number
+from openfm.data.formats.columns import block_of_array, check_width, column_names, column_roles, dense_array
 from openfm.data.formats.format import ReadOptions
 from openfm.data.formats.source import Source
 from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn
@@ -48,40 +48,47 @@ def import_pyarrow() -> ModuleType:
 def read_batches(
     batches: Iterable[pyarrow.RecordBatch], names: list[str], source: Source, options: ReadOptions
 ) -> Iterator[RecordBlock]:
-    """Tables' batches as blocks of records: the target is the label, the other columns in their order the features.
+    """Tables' batches as blocks of records: target and weight aside, the columns in their order are the features.
 
     Args:
         batches: with the columns ``names``, which all are numbers or booleans.
         names: of the columns.
         source: for errors.
-        options: ``target`` and ``feature_dim`` are looked at.
+        options: ``target``, ``weight``, ``feature_dim`` and ``start`` are looked at.
 
     Raises:
-        DataError: a column is not of numbers, or a value is missing or not finite; names row and column.
+        DataError: a column is not of numbers, a value is missing or not finite, or a weight is below 0; names row and
+            column.
     """
-    target = target_number(options.target, names, source)
-    check_width(len(names) - (target is not None), options.feature_dim, source)
-    first_row = 0
+    roles = column_roles(options, names, source)
+    check_width(len(names) - len(roles), options.feature_dim, source)
+    first_row = options.start.record
     for batch in batches:
         columns = [_numbers(batch.column(i), name, first_row, source) for i, name in enumerate(names)]
-        labels = None if target is None else columns.pop(target)
-        array = np.empty((batch.num_rows, len(columns)), dtype=np.float32)
-        for i, column in enumerate(columns):
+        labels = None if roles.target is None else columns[roles.target]
+        weights = None
+        if roles.weight is not None:
+            weights = _weights(columns[roles.weight], names[roles.weight], first_row, source)
+        features = [column for i, column in enumerate(columns) if i not in roles]
+        array = np.empty((batch.num_rows, len(features)), dtype=np.float32)
+        for i, column in enumerate(features):
             array[:, i] = column
         if batch.num_rows:
-            yield block_of_array(array, labels)
+            yield block_of_array(array, labels, weights)
         first_row += batch.num_rows
 
 
-def record_batch(block: RecordBlock, target: str) -> pyarrow.RecordBatch:
-    """A block as a batch of float32 columns: the label, if there are labels, then ``f0``, ``f1`` ...
+def record_batch(block: RecordBlock, target: str, weight: str) -> pyarrow.RecordBatch:
+    """A block as a batch of float32 columns: label and weight, if they are there, then ``f0``, ``f1`` ...
 
     Raises:
         DataError: there are too many features for a table.
     """
     pyarrow = import_pyarrow()
-    names = column_names(block.rows.feature_dim, None if block.labels is None else target)
-    columns = [] if block.labels is None else [block.labels]
+    names = column_names(
+        block.rows.feature_dim, None if block.labels is None else target, None if block.weights is None else weight
+    )
+    columns = [column for column in (block.labels, block.weights) if column is not None]
     columns.extend(np.ascontiguousarray(dense_array(block).T))
     return pyarrow.RecordBatch.from_arrays([pyarrow.array(column) for column in columns], names=names)
 
@@ -114,6 +121,16 @@ def _typed(column: Any, *, is_category: bool) -> TypedColumn:
     offsets = np.frombuffer(offsets_buffer, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
     utf8 = np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, dtype=np.uint8)
     return Categories(codes, offsets - offsets[0], utf8[offsets[0] : offsets[-1]])
+
+
+def _weights(column: npt.NDArray[np.float32], name: str, first_row: int, source: Source) -> npt.NDArray[np.float32]:
+    if (column < 0).any():
+        row = int(np.argmax(column < 0))
+        raise source.error(
+            f"Row {first_row + row} of {source.name} holds {column[row]} in column '{name}', where a weight of at "
+            "least 0 is needed. Correct it."
+        )
+    return column + np.float32(0)  # of -0.0 comes 0
 
 
 def _numbers(column: Any, name: str, first_row: int, source: Source) -> npt.NDArray[np.float32]:

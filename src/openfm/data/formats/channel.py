@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from openfm.data.files import ByteStream
 from openfm.data.formats.format import Format, ReadOptions
 from openfm.data.formats.source import Source
 from openfm.data.places import START, Place
-from openfm.data.records import RecordBlock
+from openfm.data.records import OpenStream, RecordBlock
 from openfm.errors import ChannelError
 
 __all__ = ["FormatReader"]
@@ -38,7 +37,7 @@ class FormatReader:
         channel: str,
         format: Format,
         options: ReadOptions,
-        open_stream: Callable[[Path], ByteStream],
+        open_stream: OpenStream,
     ) -> None:
         self._files = tuple(files)
         self._channel = channel
@@ -50,26 +49,27 @@ class FormatReader:
         """Yields blocks of at least one row; closing the iterator closes the file.
 
         Args:
-            start: where to begin, such as the ``end`` of a block of an earlier pass. What lies before it in its file is
-                read and passed over.
+            start: where to begin, such as the ``end`` of a block of an earlier pass.
 
         Raises:
             DataError: a row is broken or does not fit; names channel, file, line or row, column and value.
             ChannelError: a file cannot be read.
         """
         for number in range(start.file, len(self._files)):
-            yield from self._read_file(number, start.record if number == start.file else 0)
+            yield from self._read_file(start if number == start.file else Place(number))
 
-    def _read_file(self, number: int, passed_over: int) -> Generator[RecordBlock, None, None]:
-        path = self._files[number]
+    def _read_file(self, start: Place) -> Generator[RecordBlock, None, None]:
+        path = self._files[start.file]
         source = Source(f"'{path}'", path, partial(self._open, path), self._channel)
-        row = 0
+        seeks = self._format.seeks
+        row = start.record if seeks else 0
         try:
-            with closing(self._format.read(source, self._options)) as blocks:
+            with closing(self._format.read(source, replace(self._options, start=start if seeks else START))) as blocks:
                 for block in blocks:
                     row += len(block)
-                    if row > passed_over:
-                        yield replace(block, end=Place(number, record=row))
+                    if row > start.record:  # what lies before it in a file without seeking is read and passed over
+                        end = block.end or START
+                        yield replace(block, end=Place(start.file, end.offset, row, end.line))
         except OSError as error:
             raise ChannelError(
                 f"Unable to read data channel '{self._channel}'. Cannot read '{path}': {error.strerror or error}. "

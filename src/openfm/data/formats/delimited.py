@@ -1,4 +1,4 @@
-"""Delimited text (RFC 4180): CSV and TSV. Every column is a number, the label or a feature.
+"""Delimited text (RFC 4180): CSV and TSV. Every column is a number: the label, the weight or a feature.
 
 With a header the first line names the columns. Without one, and with the label in the first column, it is what
 SageMaker's built-in algorithms call ``text/csv;label_size=1``.
@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from openfm.data.formats.columns import check_width, column_names, target_number
+from openfm.data.formats.columns import ColumnRoles, check_width, column_names, column_roles
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.source import Source
 from openfm.data.formats.text_reader import TextReader
@@ -31,39 +31,63 @@ _NUMBER, _CATEGORY = range(2)  # what the native parser is told of columns
 
 
 def _read(source: Source, options: ReadOptions, *, delimiter: str) -> Generator[RecordBlock, None, None]:
-    with closing(TextReader(source)) as reader:
+    assert not (options.header and options.start.offset)  # a header is at the start only
+    with closing(TextReader(source, start=options.start)) as reader:
         names = reader.header(delimiter) if options.header else None
-        label = target_number(options.target, names, source)
+        roles = column_roles(options, names, source)
         columns = None if names is None else len(names)
         if columns is not None:
-            check_width(columns - (label is not None), options.feature_dim, source)
+            check_width(columns - len(roles), options.feature_dim, source)
         elif options.feature_dim is not None:
-            columns = options.feature_dim + (label is not None)
+            columns = options.feature_dim + len(roles)
+            _check_numbers(roles, columns, source)
 
         def parse(data: memoryview, final: bool) -> _core.ParsedRows:
             nonlocal columns
-            parsed = _core.parse_csv(data, delimiter, label, columns, final)
+            parsed = _core.parse_csv(data, delimiter, roles.target, columns, final, roles.weight)
             if columns is None and len(parsed.indptr) > 1:
-                columns = parsed.feature_dim + (label is not None)
+                columns = parsed.feature_dim + len(roles)
             return parsed
 
         for parsed in reader.blocks(parse):
             rows = SparseRows(parsed.indptr, parsed.indices, parsed.values, parsed.feature_dim)
             if len(rows):
-                yield RecordBlock(rows, parsed.labels, dense_records=len(rows))
+                yield RecordBlock(
+                    rows,
+                    parsed.labels,
+                    dense_records=len(rows),
+                    end=reader.place_after(parsed),
+                    weights=parsed.weights,
+                )
+
+
+def _check_numbers(roles: ColumnRoles, columns: int, source: Source) -> None:
+    """Refuses a column's number that the rows, which have no names, are too short for."""
+    if len(roles) and max(roles) >= columns:
+        raise source.error(
+            f"{source.name} has {columns} columns by its feature_dim, numbered from 0: none is number {max(roles)}. "
+            "Name another one, or correct feature_dim."
+        )
 
 
 def _write(file: BinaryIO, blocks: Iterable[RecordBlock], options: WriteOptions, *, delimiter: str) -> None:
     first = True
     for block in blocks:
         rows = block.rows
-        names = column_names(rows.feature_dim, None if block.labels is None else options.target)
+        names = column_names(
+            rows.feature_dim,
+            None if block.labels is None else options.target,
+            None if block.weights is None else options.weight,
+        )
         if first and options.header:
             line = io.StringIO()
             csv.writer(line, delimiter=delimiter, lineterminator="\n").writerow(names)
             file.write(line.getvalue().encode())
         first = False
-        file.write(_core.write_csv(rows.indptr, rows.indices, rows.values, block.labels, rows.feature_dim, delimiter))
+        text = _core.write_csv(
+            rows.indptr, rows.indices, rows.values, block.labels, rows.feature_dim, delimiter, block.weights
+        )
+        file.write(text)
 
 
 def _read_columns(
@@ -122,6 +146,8 @@ def _format(name: str, delimiter: str) -> Format:
         name=name,
         suffixes=(f".{name}",),
         streams=True,
+        weights="all",
+        seeks=True,
         read=partial(_read, delimiter=delimiter),
         write=partial(_write, delimiter=delimiter),
         read_columns=partial(_read_columns, delimiter=delimiter),

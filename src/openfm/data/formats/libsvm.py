@@ -26,10 +26,11 @@ def _read(source: Source, options: ReadOptions) -> Generator[RecordBlock, None, 
     def parse(data: memoryview, final: bool) -> _core.ParsedRows:
         return _core.parse_libsvm(data, base, options.feature_dim, final)
 
-    for parsed in TextReader(source, unit="field").blocks(parse):
+    reader = TextReader(source, unit="field", start=options.start)
+    for parsed in reader.blocks(parse):
         rows = SparseRows(parsed.indptr, parsed.indices, parsed.values, parsed.feature_dim)
         if len(rows):
-            yield RecordBlock(rows, parsed.labels, dense_records=0)
+            yield RecordBlock(rows, parsed.labels, dense_records=0, end=reader.place_after(parsed))
 
 
 def _write(file: BinaryIO, blocks: Iterable[RecordBlock], options: WriteOptions) -> None:
@@ -56,6 +57,8 @@ LIBSVM = Format(
     name="libsvm",
     suffixes=(".libsvm", ".svmlight", ".svm"),
     streams=True,
+    weights="no",
+    seeks=True,
     width_varies=True,
     read=_read,
     write=_write,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from openfm.data.records import RecordBlock
+from openfm.data.weights import checked_weights
 from openfm.errors import DataError
 from openfm.fm.matrices import as_rows
 
@@ -17,30 +18,45 @@ __all__ = ["block_of_matrix", "labels_of_array", "matrix_blocks"]
 _VALUES_OF_A_BLOCK = 2**21
 
 
-def matrix_blocks(X: Any, y: Any, *, name: str) -> Iterator[RecordBlock]:
+def matrix_blocks(X: Any, y: Any, *, name: str, weights: Any = None) -> Iterator[RecordBlock]:
     """The rows of a matrix in blocks of about two million values.
 
     Args:
         X: shape (n, feature_dim): a CSR matrix of SciPy or a two-dimensional array.
         y: the labels, shape (n,); None for none.
         name: what the data are called, for errors.
+        weights: shape (n,); None for none.
 
     Raises:
-        DataError: it is not two-dimensional or not numeric, a value is not finite as float32, or there are not as many
-            labels as rows.
+        DataError: it is not two-dimensional or not numeric, a value is not finite as float32, a weight is below 0, or
+            there are not as many labels or weights as rows.
     """
     if len(X.shape) != 2:
         raise DataError(f"{name} has {len(X.shape)} dimension(s), where two are needed: rows and features.")
     count, width = X.shape
     labels = None if y is None else labels_of_array(np.asarray(y), count, name)
+    factors = None if weights is None else checked_weights(weights, count, f"weights of {name}")
     per_row = X.nnz // max(count, 1) if hasattr(X, "tocsr") else width
     step = max(1, _VALUES_OF_A_BLOCK // max(per_row, 1))
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
-        yield block_of_matrix(X[part], None if labels is None else labels[part], first_row=start, name=name)
+        yield block_of_matrix(
+            X[part],
+            None if labels is None else labels[part],
+            first_row=start,
+            name=name,
+            weights=None if factors is None else factors[part],
+        )
 
 
-def block_of_matrix(X: Any, labels: npt.NDArray[np.float32] | None, *, first_row: int, name: str) -> RecordBlock:
+def block_of_matrix(
+    X: Any,
+    labels: npt.NDArray[np.float32] | None,
+    *,
+    first_row: int,
+    name: str,
+    weights: npt.NDArray[np.float32] | None = None,
+) -> RecordBlock:
     """Rows of a CSR matrix or an array as one block; ``first_row`` is the number of the first, for errors.
 
     Raises:
@@ -57,7 +73,7 @@ def block_of_matrix(X: Any, labels: npt.NDArray[np.float32] | None, *, first_row
             f"Row {first_row + row}, column {column} of {name} is missing (NaN), infinite or too large for float32. "
             "Correct the value, or remove the row."
         )
-    return RecordBlock(as_rows(X, X.shape[1]), labels, dense_records=0 if sparse else X.shape[0])
+    return RecordBlock(as_rows(X, X.shape[1]), labels, dense_records=0 if sparse else X.shape[0], weights=weights)
 
 
 def _is_finite(values: npt.NDArray[Any]) -> bool:

@@ -62,5 +62,5 @@ def _write_header(file: BinaryIO, rows: int, columns: int) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-NPY = Format(name="npy", suffixes=(".npy",), streams=False, read=_read, write=_write)
+NPY = Format(name="npy", suffixes=(".npy",), streams=False, weights="no", read=_read, write=_write)
 """A dense float32 array, the label first if there are labels."""

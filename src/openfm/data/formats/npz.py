@@ -1,6 +1,7 @@
-"""NumPy's npz: a sparse matrix as ``scipy.sparse.save_npz`` writes it, or an array ``X``; and the labels in ``y``.
+"""NumPy's npz: a sparse matrix as ``scipy.sparse.save_npz`` writes it, or an array ``X``; labels in ``y``, weights in
+``weights``.
 
-What is written here ``scipy.sparse.load_npz`` reads, and ``numpy.load`` finds the labels in it.
+What is written here ``scipy.sparse.load_npz`` reads, and ``numpy.load`` finds labels and weights in it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.matrix import block_of_matrix, labels_of_array, matrix_blocks
 from openfm.data.formats.source import Source
 from openfm.data.records import RecordBlock
+from openfm.data.weights import checked_weights
 from openfm.errors import DataError
 
 __all__ = ["NPZ"]
@@ -44,6 +46,7 @@ def _blocks(source: Source, options: ReadOptions) -> Generator[RecordBlock, None
         names = set(members.files)
         form = members["format"].item() if "format" in names else None
         y = members["y"] if "y" in names else None
+        weights = members["weights"] if "weights" in names else None
         X = members["X"] if "X" in names and form is None else None
         shape = members["shape"] if form is not None else None
     if X is None and shape is None:
@@ -52,14 +55,15 @@ def _blocks(source: Source, options: ReadOptions) -> Generator[RecordBlock, None
             "nor an array named X. Save one of them, and the labels as y."
         )
     if X is not None:
-        yield from _checked(matrix_blocks(X, y, name=source.name), options, source)
+        yield from _checked(matrix_blocks(X, y, name=source.name, weights=weights), options, source)
     elif form in (b"csr", "csr"):
         assert shape is not None
-        yield from _checked(_read_csr(source, source.path, shape, y), options, source)
+        yield from _checked(_read_csr(source, source.path, shape, y, weights), options, source)
     else:  # rows cannot be had one after the other
         from scipy.sparse import load_npz
 
-        yield from _checked(matrix_blocks(load_npz(source.path).tocsr(), y, name=source.name), options, source)
+        matrix = load_npz(source.path).tocsr()
+        yield from _checked(matrix_blocks(matrix, y, name=source.name, weights=weights), options, source)
 
 
 def _checked(blocks: Iterator[RecordBlock], options: ReadOptions, source: Source) -> Iterator[RecordBlock]:
@@ -68,12 +72,19 @@ def _checked(blocks: Iterator[RecordBlock], options: ReadOptions, source: Source
         yield block
 
 
-def _read_csr(source: Source, path: Path, shape: npt.NDArray[Any], y: npt.NDArray[Any] | None) -> Iterator[RecordBlock]:
+def _read_csr(
+    source: Source,
+    path: Path,
+    shape: npt.NDArray[Any],
+    y: npt.NDArray[Any] | None,
+    weights: npt.NDArray[Any] | None,
+) -> Iterator[RecordBlock]:
     """Compressed sparse rows member by member, each from its own place in the file."""
     from scipy.sparse import csr_matrix
 
     count, width = (int(size) for size in shape)
     labels = None if y is None else labels_of_array(y, count, source.name)
+    factors = None if weights is None else checked_weights(weights, count, f"weights of {source.name}")
     with ExitStack() as stack:
         indptr, indices, data = (_Member(stack, path, name) for name in ("indptr", "indices", "data"))
         last = int(indptr.take(1)[0])
@@ -92,8 +103,14 @@ def _read_csr(source: Source, path: Path, shape: npt.NDArray[Any], y: npt.NDArra
                     "file again."
                 ) from error
             last = int(offsets[-1])
-            part = None if labels is None else labels[start:stop]
-            yield block_of_matrix(matrix, part, first_row=start, name=source.name)
+            part = slice(start, stop)
+            yield block_of_matrix(
+                matrix,
+                None if labels is None else labels[part],
+                first_row=start,
+                name=source.name,
+                weights=None if factors is None else factors[part],
+            )
 
 
 class _Member:
@@ -116,7 +133,7 @@ class _Member:
 
 def _write(file: BinaryIO, blocks: Iterable[RecordBlock], options: WriteOptions) -> None:
     parts: dict[str, IO[bytes]] = {}
-    sizes = dict.fromkeys(("indptr", "indices", "data", "y"), 0)
+    sizes = dict.fromkeys(("indptr", "indices", "data", "y", "weights"), 0)
     width = 0
     with ExitStack() as stack:
 
@@ -131,6 +148,10 @@ def _write(file: BinaryIO, blocks: Iterable[RecordBlock], options: WriteOptions)
         append("data", np.zeros(0, dtype="<f4"))
         for block in blocks:
             width = block.rows.feature_dim
+            if block.weights is not None and "weights" not in parts:  # of the rows before
+                append("weights", np.ones(sizes["indptr"] - 1, dtype="<f4"))
+            if "weights" in parts:
+                append("weights", np.ones(len(block), dtype="<f4") if block.weights is None else block.weights)
             append("indptr", block.rows.indptr[1:] + sizes["indices"])
             append("indices", block.rows.indices)
             append("data", block.rows.values)
@@ -156,5 +177,5 @@ def _save(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any]) -> None:
         np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-NPZ = Format(name="npz", suffixes=(".npz",), streams=False, read=_read, write=_write)
-"""Compressed sparse rows, and the labels."""
+NPZ = Format(name="npz", suffixes=(".npz",), streams=False, weights="each", read=_read, write=_write)
+"""Compressed sparse rows, the labels and the weights."""

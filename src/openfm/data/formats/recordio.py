@@ -10,66 +10,46 @@ from openfm.data.faults import Fault, data_error
 from openfm.data.formats.columns import dense_array
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.source import Source
-from openfm.data.identities import RecordIdentities
-from openfm.data.records import BLOCK_BYTES, RecordBlock
+from openfm.data.places import START
+from openfm.data.record_stream import BLOCK_BYTES, decode_stream
+from openfm.data.records import RecordBlock, block_of
 from openfm.data.writing import encode_matrix, encode_rows
-from openfm.fm.rows import SparseRows
-from openfm.native import _core
+from openfm.errors import DataError
 
 __all__ = ["RECORDIO"]
 
 
 def _read(source: Source, options: ReadOptions) -> Generator[RecordBlock, None, None]:
-    buffer = bytearray(BLOCK_BYTES)
-    filled = record = offset = 0
-    final = False
+    def refuse(fault: Fault, frame: bytes) -> DataError:
+        return source.error(f"{source.name}: {data_error(fault)}")
+
     with closing(source.open()) as stream:
-        while not final:
-            with memoryview(buffer) as view:
-                while filled < len(view) and not final:
-                    count = stream.readinto(view[filled:])
-                    filled += count
-                    final = count == 0
-            decoded = _core.decode_records(
-                memoryview(buffer)[:filled],
-                options.feature_dim,
-                "optional",
-                framed=True,
-                final=final,
-                identities=options.identities,
-            )
-            if decoded.fault is not None:
-                kind, number, start, found, expected = decoded.fault
-                error = data_error(Fault(kind, record + number, offset + start, found, expected))
-                raise source.error(f"{source.name}: {error}")
-            block = RecordBlock(
-                SparseRows(decoded.indptr, decoded.indices, decoded.values, decoded.feature_dim),
-                decoded.labels,
-                decoded.dense_records,
-                None if decoded.identities is None else RecordIdentities(*decoded.identities),
-            )
-            if len(block):
-                yield block
-            record += len(block)
-            offset += decoded.consumed
-            buffer[: filled - decoded.consumed] = buffer[decoded.consumed : filled]
-            filled -= decoded.consumed
-            if filled == len(buffer):  # one record is larger than the buffer
-                buffer.extend(bytes(len(buffer)))
+        found = decode_stream(
+            stream,
+            feature_dim=options.feature_dim,
+            labels="optional",
+            start=START,
+            refuse=refuse,
+            block_bytes=BLOCK_BYTES,
+            identities=options.identities,
+        )
+        for decoded, _ in found:
+            yield block_of(decoded)
 
 
 def _write(file: BinaryIO, blocks: Iterable[RecordBlock], options: WriteOptions) -> None:
     for block in blocks:
         if block.dense_records == len(block):
-            file.writelines(encode_matrix(dense_array(block), block.labels, dense=True))
+            file.writelines(encode_matrix(dense_array(block), block.labels, dense=True, weights=block.weights))
         else:
-            file.writelines(encode_rows(block.rows, block.labels))
+            file.writelines(encode_rows(block.rows, block.labels, block.weights))
 
 
 RECORDIO = Format(
     name="recordio",
     suffixes=(".rec", ".recordio", ".pbr", ".protobuf"),
     streams=True,
+    weights="each",
     width_varies=True,
     read=_read,
     write=_write,

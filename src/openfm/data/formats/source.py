@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, Protocol, cast
 
-from openfm.data.files import ByteStream, open_file
+from openfm.data.files import ByteStream, open_file, unpacked
 from openfm.errors import DataError
 
 __all__ = ["Source"]
+
+
+class Opener(Protocol):
+    """Opens a source."""
+
+    def __call__(self, *, offset: int = 0) -> ByteStream:
+        """Its data from ``offset`` on, in unpacked bytes; a stream has no other offset than 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,7 @@ class Source:
 
     name: str
     path: Path | None
-    open: Callable[[], ByteStream]
+    open: Opener
     channel: str = ""
 
     @classmethod
@@ -38,10 +45,21 @@ class Source:
 
     @classmethod
     def of_standard_input(cls) -> Source:
-        """Standard input, as it comes."""
-        return cls("standard input", None, lambda: cast(ByteStream, sys.stdin.buffer))
+        """Standard input, plain or compressed with gzip."""
+        name = "standard input"
+
+        def open_once(*, offset: int = 0) -> ByteStream:
+            assert offset == 0  # it can be read once, from its start
+            return unpacked(_buffered(sys.stdin.buffer), name, channel="")
+
+        return cls(name, None, open_once)
 
     def error(self, sentence: str) -> DataError:
         """The error that says so, and of which channel the data are."""
         before = f"Unable to read data channel '{self.channel}'. " if self.channel else ""
         return DataError(before + sentence)
+
+
+def _buffered(stream: BinaryIO) -> BufferedReader:
+    """The same bytes, in which one may peek; whoever stands in for standard input may not let one."""
+    return stream if isinstance(stream, BufferedReader) else BufferedReader(cast(RawIOBase, stream))

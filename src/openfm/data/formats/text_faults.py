@@ -37,6 +37,7 @@ _OF_FIELDS = {
     "infinite": "{place} of {source} holds '{value}', which is infinite as float32. Correct the value.",
     "not_a_number": "{place} of {source} holds '{value}', which is not a number.{hint}",
     "no_pair": "{place} of {source} holds '{value}', where index:value is needed. Correct the line.",
+    "negative_weight": "{place} of {source} holds '{value}', where a weight of at least 0 is needed. Correct it.",
     "bad_quote": "{place} of {source} starts with a quote that is not closed before the next delimiter. Write a quote "
     "inside of quotes twice.",
 }
@@ -45,6 +46,8 @@ _OF_ROWS = {
     "columns": "Line {line} of {source} has {found} columns, where {expected} are needed. Give every row "
     "the same columns, as many as feature_dim says and the label.",
     "no_label_column": "Line {line} of {source} has {found} columns: there is none to be the target column "
+    "{expected}, counted from 1. Name another one.",
+    "no_weight_column": "Line {line} of {source} has {found} columns: there is none to be the weight column "
     "{expected}, counted from 1. Name another one.",
     "no_label": "Line {line} of {source} starts with '{value}', where its label is needed. Write the label first.",
     "below_base": "Line {line} of {source} has the index {found}, but the first feature is said to be number "

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from openfm.data.files import ByteStream
 from openfm.data.formats.source import Source
 from openfm.data.formats.text_faults import TextFault, sentence
+from openfm.data.places import START, Place
 
 __all__ = ["TEXT_BLOCK_BYTES", "TextReader"]
 
@@ -38,23 +39,27 @@ class TextReader:
         source: the text, in UTF-8, with or without a byte order mark.
         unit: what errors call a field of a line: ``column`` or ``field``.
         block_bytes: how much is parsed at a time.
+        start: where to begin: offset and line.
     """
 
-    def __init__(self, source: Source, *, unit: str = "column", block_bytes: int = TEXT_BLOCK_BYTES) -> None:
+    def __init__(
+        self, source: Source, *, unit: str = "column", block_bytes: int = TEXT_BLOCK_BYTES, start: Place = START
+    ) -> None:
         self._source = source
         self._unit = unit
-        self._stream: ByteStream = source.open()
+        self._stream: ByteStream = source.open(offset=start.offset)
         self._buffer = bytearray(block_bytes)
         self._filled = 0
         self._ended = False
-        self._line = 0  # of the buffer's first byte, in the text
+        self._line = start.line  # of the buffer's first byte, in the text
+        self._offset = start.offset  # likewise
         self._names: Sequence[str] | None = None
         try:
             self._fill()
         except BaseException:
             self._stream.close()
             raise
-        if self._buffer.startswith(_BYTE_ORDER_MARK):
+        if start == START and self._buffer.startswith(_BYTE_ORDER_MARK):
             self._drop(len(_BYTE_ORDER_MARK))
 
     def close(self) -> None:
@@ -109,6 +114,10 @@ class TextReader:
                     return
                 self._fill()
 
+    def place_after(self, parsed: _Parsed) -> Place:
+        """Where that ends which :meth:`blocks` gave last: offset and line."""
+        return Place(offset=self._offset + parsed.consumed, line=self._line + parsed.lines)
+
     def _sentence(self, fault: TextFault) -> str:
         value = self._buffer[fault.begin : fault.end].decode(errors="backslashreplace")
         fault = TextFault(
@@ -127,6 +136,7 @@ class TextReader:
         """Forgets bytes that were taken."""
         self._buffer[: self._filled - count] = self._buffer[count : self._filled]
         self._filled -= count
+        self._offset += count
 
     def _fill(self) -> None:
         """Reads until the buffer is full, which grows if it is, or the text ends."""

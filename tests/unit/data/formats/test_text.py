@@ -224,7 +224,7 @@ def test_what_cannot_be_begun_is_closed(file: Path) -> None:
         def close(self) -> None:
             self.closed = True
 
-    def opened() -> Broken:
+    def opened(*, offset: int = 0) -> Broken:
         streams.append(Broken())
         return streams[-1]
 
