@@ -22,7 +22,7 @@ from benchmarks.frame import Options  # noqa: E402
 
 PARTS = (
     "kernels", "limits", "threads", "scaling", "training", "quality", "decoding", "encoding", "models", "ranking",
-    "jobs", "serving",
+    "jobs", "serving", "hosts",
 )  # fmt: skip
 """In the order in which they run."""
 

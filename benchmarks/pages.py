@@ -18,7 +18,12 @@ __all__ = ["fill", "main"]
 
 ROOT = Path(__file__).parents[1]
 PLOTS = ROOT / "docs" / "performance"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "performance.md", ROOT / "docs" / "estimators.md")
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "performance.md",
+    ROOT / "docs" / "estimators.md",
+    ROOT / "docs" / "hosts.md",
+)
 
 _PLACE = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 

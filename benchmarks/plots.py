@@ -10,13 +10,15 @@ from benchmarks.frame import Report, Spread
 
 __all__ = ["DRAWN", "draw"]
 
-DRAWN = ("training", "serving", "scaling", "threads")
+DRAWN = ("training", "serving", "scaling", "threads", "hosts")
 """The parts that have a plot, a file of their name."""
 
 Lines = Mapping[str, Sequence[tuple[float, float]]]
 
 _AXES = {
     "CPU per request by rows, 1 client": ("rows of a request", "CPU us of a request", True),
+    "hosts-MNIST": ("hosts, MNIST", "thousand records a second", True),
+    "hosts-clicks": ("hosts, clicks", "thousand records a second", True),
     "threads": ("threads", "times as fast as one", False),
     "scaling-rows": ("rows", "ns a row", True),
     "scaling-k": ("factors k", "ns a row", True),

@@ -14,7 +14,7 @@ from benchmarks.peers import environments, process
 from scipy.sparse import random_array
 
 from benchmarks import __main__ as program
-from benchmarks import clicks, machine, pages, plots, processes, results, scaling, threads, training
+from benchmarks import clicks, hosts, machine, pages, plots, processes, results, scaling, threads, training
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +193,19 @@ def test_summary_names_the_fastest_way_of_each_tool() -> None:
     text = pages.summary({"training": (speeds, HEAD), "jobs": (jobs, HEAD)})
     assert "| MNIST | 900 | - | 30.0 | - | - | - |" in text
     assert "| its peak memory, MiB | 90.0 |" in text
+
+
+def test_hosts_are_predicted_by_what_they_compute_and_send() -> None:
+    known = {2: hosts.Collective(1e-3, 0.0)}
+    step = hosts.Step(seconds=0.01, gradients=1_000_000, features=0)
+    assert hosts.predicted_seconds(step, 1, 1, known) == 0.01
+    sent = 1.5e6 * 8 / 1e9 / hosts.PAYLOAD  # the engine's ring: three messages of half of it each
+    assert hosts.predicted_seconds(step, 2, 1, known, wire=0.0) == pytest.approx(0.01 + 1.25e-3 + sent)
+    assert hosts.predicted_seconds(step, 2, 1, known, wire=0.0, processors=1) == pytest.approx(0.02 + 1.25e-3 + sent)
+    faster = hosts.predicted_seconds(step, 2, 100, known)
+    assert 0.01 < faster < hosts.predicted_seconds(step, 2, 10, known)
+
+
+def test_hosts_are_worth_it_while_each_doubling_helps() -> None:
+    assert hosts._worth({1: 10.0, 2: 19.0, 4: 30.0, 8: 40.0, 16: 80.0}) == 4
+    assert hosts._worth({1: 10.0, 2: 9.0}) == 1
