@@ -169,7 +169,7 @@ def test_a_pickle_holds_the_model_file_and_its_parameters_once(estimator: Classi
     state = estimator.__getstate__()
     assert {"meta.json", "symbol.json", "params"} <= set(zipfile.ZipFile(io.BytesIO(state["model_"])).namelist())
     pickled = pickle.dumps(estimator)
-    assert len(pickled) < 1.5 * 4 * (500 * 17 + 1) + 20_000
+    assert len(pickled) < 1.5 * 4 * (500 * 33 + 1) + 20_000
     again = pickle.loads(pickled)
     assert np.array_equal(again.predict(X), estimator.predict(X))
     assert pickle.dumps(clone(estimator))

@@ -16,12 +16,16 @@ from openfm.fm.settings import TrainingSettings
 
 __all__ = ["joined", "member_settings", "parted"]
 
+_LEAST_FACTORS = 8
 _SEED_STEP = 1_000_003  # between the members' initial values
 
 
 def member_settings(settings: TrainingSettings, members: int) -> list[TrainingSettings]:
-    """What each member is told: its share of the factors, and a seed of its own. No member is without factors."""
-    members = min(members, settings.num_factors)
+    """What each member is told: its share of the factors, and a seed of its own.
+
+    There are fewer members where they would have less than 8 factors each.
+    """
+    members = min(members, max(1, settings.num_factors // _LEAST_FACTORS))
     shares = [settings.num_factors // members + (i < settings.num_factors % members) for i in range(members)]
     return [replace(settings, num_factors=share, seed=settings.seed + i * _SEED_STEP) for i, share in enumerate(shares)]
 

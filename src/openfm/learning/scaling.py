@@ -40,7 +40,7 @@ class Scaling:
     @classmethod
     def of(cls, examples: Examples, settings: LearningSettings) -> Scaling:
         """What suits these examples, as far as the settings ask for it."""
-        features = _feature_factors(examples.rows) if settings.scale else None
+        features = _feature_factors(examples.rows, settings.rarity) if settings.scale else None
         centre, spread = 0.0, 1.0
         if settings.predictor_type is PredictorType.REGRESSOR:
             labels = examples.labels.astype(np.float64)
@@ -94,18 +94,25 @@ class Scaling:
         )
 
 
-def _feature_factors(rows: SparseRows) -> npt.NDArray[np.float32] | None:
-    """Powers of two that bring each feature's non-zero values to about 1, and the rows to a mean squared norm of 2."""
+def _feature_factors(rows: SparseRows, rarity: float) -> npt.NDArray[np.float32] | None:
+    """Powers of two that bring each feature's non-zero values to about 1, and the rows to a mean squared norm of 2.
+
+    Rare features are made smaller than that, and so learn less of each row: one that occurs in n rows by the root of
+    n / (n + c), where c is ``rarity`` by the square of what values are scaled to.
+    """
     d = rows.feature_dim
     if not rows.nnz:
         return None
     counts = np.bincount(rows.indices, minlength=d)
     squares = np.bincount(rows.indices, weights=np.square(rows.values, dtype=np.float64), minlength=d)
-    exponents = np.zeros(d)
     seen = counts > 0
-    exponents[seen] = -np.round(np.log2(squares[seen] / counts[seen]) / 2)
-    squared_norm = float(np.sum(squares * np.exp2(2 * exponents))) / len(rows)
-    exponents += round(math.log2(_SQUARED_NORM / squared_norm) / 2)
+    size = _SQUARED_NORM * len(rows) / rows.nnz  # what a value's square is to be
+    trust = counts[seen] / (counts[seen] + rarity / min(size, 1.0))
+    factors = np.zeros(d)
+    factors[seen] = trust * counts[seen] / squares[seen]  # squared
+    norm = float(np.sum(squares * factors)) / len(rows)
+    exponents = np.zeros(d)
+    exponents[seen] = np.round(np.log2(factors[seen] * _SQUARED_NORM / norm) / 2)
     if not exponents.any():
         return None
     return np.exp2(np.clip(exponents, -120, 120)).astype(np.float32)

@@ -41,7 +41,10 @@ class LearningSettings:
         clip_gradient: bound of each element of the gradient; None: none.
         epsilon: Adam's.
         members: how many machines share the factors: each learns alone with its share of them, and the mean of their
-            scores is the score of one machine that has them all.
+            scores is the score of one machine that has them all. None has less than 8 factors, if need be by their
+            being fewer.
+        rarity: how much smaller than the others features are made that occur in few rows, so that they learn less from
+            each of them (with ``scale``); 0: not at all.
         shuffle: whether each epoch takes the rows in a new random order.
         early_stopping: whether the best epoch on held-out rows is kept, and training ends when none better comes; None:
             with at least 1000 rows.
@@ -60,15 +63,15 @@ class LearningSettings:
     """
 
     predictor_type: PredictorType
-    num_factors: int = 16
+    num_factors: int = 32
     epochs: int = 100
     mini_batch_size: int | None = None
-    bias_lr: float = 0.01
-    linear_lr: float = 0.01
-    factors_lr: float = 0.01
+    bias_lr: float = 0.003
+    linear_lr: float = 0.003
+    factors_lr: float = 0.003
     bias_wd: float = 0.0
-    linear_wd: float = 1e-4
-    factors_wd: float = 1e-4
+    linear_wd: float = 5e-5
+    factors_wd: float = 5e-5
     bias_initializer: Initializer = _ZERO
     linear_initializer: Initializer = _ZERO
     factors_initializer: Initializer = _SMALL
@@ -76,13 +79,14 @@ class LearningSettings:
     use_linear: bool = True
     clip_gradient: float | None = None
     epsilon: float = _ADAMS_EPSILON
-    members: int = 1
+    members: int = 4
+    rarity: float = 20.0
     shuffle: bool = True
     early_stopping: bool | None = None
     validation_fraction: float = 0.1
     patience: int = 3
     tolerance: float = 0.0
-    averaging: float = 0.0
+    averaging: float = 0.7
     refit: bool = True
     scale: bool = True
     start_at_mean: bool = True
@@ -192,7 +196,9 @@ class LearningSettings:
         return parameters
 
 
-_NOT_NEGATIVE = ("bias_lr", "linear_lr", "factors_lr", "bias_wd", "linear_wd", "factors_wd", "tolerance", "seed")
+_NOT_NEGATIVE = (
+    "bias_lr", "linear_lr", "factors_lr", "bias_wd", "linear_wd", "factors_wd", "tolerance", "rarity", "seed",
+)  # fmt: skip
 
 # The contract's table has these too (a test compares them); this room does not know the contract.
 _SAGEMAKER = LearningSettings(
@@ -211,6 +217,9 @@ _SAGEMAKER = LearningSettings(
     factors_initializer=Initializer("normal", 0.001),
     shuffle=False,
     early_stopping=False,
+    averaging=0.0,
+    members=1,
+    rarity=0.0,
     refit=False,
     scale=False,
     start_at_mean=False,

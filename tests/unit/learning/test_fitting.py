@@ -123,7 +123,7 @@ def test_padding_counts_nowhere(predictor_type: PredictorType) -> None:
     train = planted(1003, predictor_type)
     still = {f"{group}_lr": 0.0 for group in ("bias", "linear", "factors")}
     settings = LearningSettings(
-        predictor_type=predictor_type, epochs=1, early_stopping=False, mini_batch_size=100, **still
+        predictor_type=predictor_type, epochs=1, early_stopping=False, mini_batch_size=100, members=1, **still
     )
     fitted = fit(train, settings)
     expected = running_metrics(predictor_type)

@@ -25,7 +25,9 @@ def machine(num_factors: int, seed: int) -> FactorizationMachine:
     return FactorizationMachine(seed, rng.normal(size=6), rng.normal(size=(6, num_factors)), PredictorType.REGRESSOR)
 
 
-@pytest.mark.parametrize(("factors", "members", "shares"), [(8, 1, [8]), (7, 3, [3, 2, 2]), (2, 4, [1, 1])])
+@pytest.mark.parametrize(
+    ("factors", "members", "shares"), [(8, 1, [8]), (26, 3, [9, 9, 8]), (20, 4, [10, 10]), (7, 3, [7])]
+)
 def test_members_share_the_factors(factors: int, members: int, shares: list[int]) -> None:
     found = member_settings(told(factors), members)
     assert [settings.num_factors for settings in found] == shares
@@ -41,9 +43,9 @@ def test_the_joined_machine_scores_the_mean() -> None:
 
 
 def test_parts_join_to_the_machine_they_came_from() -> None:
-    whole = machine(7, 5)
-    parts = parted(whole, member_settings(told(7), 3))
-    assert [part.num_factors for part in parts] == [3, 2, 2]
+    whole = machine(26, 5)
+    parts = parted(whole, member_settings(told(26), 3))
+    assert [part.num_factors for part in parts] == [9, 9, 8]
     assert np.allclose(joined(parts).factors, whole.factors, rtol=1e-6)
     assert np.allclose(joined(parts).score(ROWS), whole.score(ROWS), rtol=1e-4, atol=1e-5)
 
