@@ -156,6 +156,15 @@ def test_a_column_says_how_much_a_row_counts(folder: Path, tmp_path: Path) -> No
     assert found["test"]["auc"] > 0.95
 
 
+def test_weights_of_records_count(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    X = (rng.random((1500, 30)) < 0.2).astype(np.float32)
+    y, counts = np.concatenate([X[:, 0], 1 - X[:, 0]]), np.repeat([1.0, 0.0], 1500)  # the opposite counts nothing
+    openfm.write_records(tmp_path / "a.rec", np.concatenate([X, X]), y, weights=counts)
+    found = summary_of(openfm_command(tmp_path, "train", "a.rec", "--test", "a.rec", "--out", "m", "--json"))
+    assert found["test"]["auc"] == 1.0
+
+
 def test_values_that_training_did_not_see_are_counted(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("user,item,age,rating\nnobody,i1,30,5\nu1,nothing,30,1\n")
     arguments = [

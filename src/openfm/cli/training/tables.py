@@ -23,7 +23,7 @@ from openfm.learning import Examples
 
 __all__ = ["Columns", "DataReader"]
 
-_OF_TABLES = ("weight", "categorical", "hashed", "ignore")
+_OF_TABLES = ("categorical", "hashed", "ignore")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +115,10 @@ class DataReader:
         return format.read_columns is not None and self._options.header
 
     def _refuse_columns(self, source: Source, format: Format) -> None:
-        for name in _OF_TABLES:
+        by_number = format.read_columns is not None  # columns without names have numbers, and may hold weights
+        for name in _OF_TABLES if by_number else ("weight", *_OF_TABLES):
             if getattr(self._columns, name):
-                why = "its lines have no names" if format.read_columns is not None else f"{format.name} has none"
+                why = "its lines have no names" if by_number else f"{format.name} has none"
                 raise CustomerError(
                     f"--{name} is for tables whose columns have names, but {source.name} is no such table: {why}. "
                     "Leave it out."
@@ -149,8 +150,8 @@ class DataReader:
         return _examples(source, rows, labels, weights)
 
     def _records(self, source: Source, format: Format) -> Examples:
-        options = replace(self._options, target=self._columns.target)
-        rows, labels = [], []
+        options = replace(self._options, target=self._columns.target, weight=self._columns.weight)
+        rows, labels, weights, weighted = [], [], [], False
         for block in read_blocks(source, format, options):
             if block.labels is None:
                 raise source.error(
@@ -158,7 +159,9 @@ class DataReader:
                 )
             rows.append(block.rows)
             labels.append(block.labels)
-        return _examples(source, rows, labels, [])
+            weighted |= block.weights is not None
+            weights.append(np.ones(len(block), dtype=np.float32) if block.weights is None else block.weights)
+        return _examples(source, rows, labels, weights if weighted else [])
 
 
 def _examples(
