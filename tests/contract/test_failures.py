@@ -68,7 +68,9 @@ def test_it_fails_as_documented(job, what, can_mount):
         failure = job.base / "output" / "failure"
         assert failure.stat().st_size < 1024
         assert failure.read_text().replace(str(job.base), "/opt/ml").splitlines()[0] == sentence
-        assert [path.name for path in failure.parent.iterdir()] == ["failure"]
+        begun = failure.parent / "data" / "metrics.jsonl"  # where the job failed when training had begun
+        files = [path for path in failure.parent.rglob("*") if path.is_file()]
+        assert sorted(files) == ([begun] if begun.exists() else []) + [failure]
     left = [path.name for path in (job.base / "model").rglob("*")]
     assert left == (["model_algo-1"] if job.trained else [])
 
