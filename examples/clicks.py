@@ -11,7 +11,6 @@ how much of it the model has found.
 from __future__ import annotations
 
 import csv
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -99,11 +98,9 @@ def run(folder: Path) -> None:
     openfm("thresholds", "model.tar.gz", "held-out.csv", "--store", folder=folder)
 
     say("Ask by columns. The second user is new: the model goes by what it knows of the rest.")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
     shown = dict(zip(["user", "ad", "site", "device", "hour", "price"], held_out[0][1:], strict=True))
     shown["price"] = float(shown["price"])
-    with serving(folder / "model.tar.gz", port) as server:
+    with serving(folder / "model.tar.gz") as server:
         server.ask({"columns": shown}, {"columns": shown | {"user": "u-new"}})
         say("Which ad should be shown there?")
         context = {column: value for column, value in shown.items() if column != "ad"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import random
 import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ConsoleError", "Server", "openfm", "say", "serving"]
+__all__ = ["ConsoleError", "Server", "free_port", "openfm", "say", "serving"]
 
 OPENFM = Path(sys.executable).parent / "openfm"
 SECONDS_TO_START = 60
@@ -85,13 +87,22 @@ class Server:
             return answer.status, answer.read().decode()
 
 
+def free_port() -> int:
+    """A port that nobody listens on, of those that no system gives to the near end of a connection."""
+    for port in random.sample(range(10_000, 30_000), 100):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise ConsoleError("no port was found free")
+
+
 @contextlib.contextmanager
-def serving(model: Path, port: int) -> Iterator[Server]:
+def serving(model: Path) -> Iterator[Server]:
     """Serve a model on a port of this machine, until the end of the ``with`` block.
 
     Raises:
         ConsoleError: the server does not start; with the end of its log.
     """
+    port = free_port()
     print(f"\n$ openfm serve {model.name} --port {port} &", flush=True)
     log = model.with_name("serve.log")
     with log.open("wb") as file:

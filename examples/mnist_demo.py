@@ -16,7 +16,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from typing import IO, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from console import free_port
 from datasets import DatasetError, Split, load_mnist
 from openfm import write_records
 
@@ -259,8 +259,7 @@ def ask(runner: Runner, tree: Path, bodies: Sequence[bytes]) -> tuple[npt.NDArra
 @contextlib.contextmanager
 def serving(runner: Runner, tree: Path) -> Iterator[int]:
     """The port on which the tree's model is served, until the end of the ``with`` block."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     log = tree / "serve.log"
     with log.open("wb") as file:
         server = runner.serve(tree, port, file)

@@ -11,7 +11,6 @@ are a CSV file with the users' numbers and the films' titles as they are.
 from __future__ import annotations
 
 import csv
-import socket
 import sys
 from pathlib import Path
 
@@ -53,9 +52,7 @@ def run(folder: Path) -> None:
     openfm("topk", "model.tar.gz", *query, folder=folder)
 
     say("The same from a server, which is told what was seen already:")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    with serving(folder / "model.tar.gz", port) as server:
+    with serving(folder / "model.tar.gz") as server:
         seen = films_of(USER, folder / "ratings.csv")
         server.ask({"columns": {"user": USER, "film": seen[0]}})
         server.ask(

@@ -155,7 +155,8 @@ def test_unit_tests_pass_on_what_is_installed(installation: Installation, tmp_pa
     for name in ("pyproject.toml", "tests", "examples"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
-    run = installation.run("python", "-m", "pytest", "-q", "tests/unit", cwd=tmp_path)
+    slow = "tests/unit/training/hosts/test_connected.py"  # minutes with many processes of the engine: not the wheel's
+    run = installation.run("python", "-m", "pytest", "-q", "tests/unit", f"--ignore={slow}", cwd=tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
     location = installation.run("python", "-c", "import openfm; print(openfm.__file__)").stdout
     assert Path(location).is_relative_to(installation.bin.parent)

@@ -45,6 +45,7 @@ class RequestThreads(Executor):
         self._lock = threading.Lock()  # around changes of what threads there are
         self._submitted = 0
         self._at_rest = True  # nobody looks after the threads
+        self._is_over = False
         self._awake: SimpleQueue[bool] = SimpleQueue()
         self._watcher: threading.Thread | None = None
 
@@ -72,6 +73,7 @@ class RequestThreads(Executor):
         while cancel_futures and not self._jobs.empty():
             if (job := self._jobs.get()) is not None:
                 job[0].cancel()
+        self._is_over = True
         for _ in range(self._most):
             self._jobs.put(None)
         self._awake.put(False)
@@ -93,11 +95,15 @@ class RequestThreads(Executor):
     def _watch(self) -> None:
         while self._awake.get():
             before, quiet = self._submitted, 0
-            while quiet < _QUIET_LOOKS or not self._rest(before):
+            while quiet < _QUIET_LOOKS or self._someone_waits or not self._rest(before):
                 before = self._submitted
                 time.sleep(_PATIENCE)
                 self._replace_stuck()
                 quiet = quiet + 1 if self._submitted == before else 0
+
+    @property
+    def _someone_waits(self) -> bool:
+        return not self._is_over and not self._jobs.empty()
 
     def _rest(self, before: int) -> bool:
         """Whether nothing has come since: then the next one that comes wakes the watcher."""

@@ -70,6 +70,9 @@ def main(environ: Mapping[str, str]) -> int:
     map_arrays()
     try:
         run(paths, environ, stop, connect=partial(connect, leave=partial(leave_failed, paths)))
+    except KeyboardInterrupt:
+        leave_if_connected(130)
+        raise
     except JoiningStoppedError:
         print("Stopped on request before all hosts were connected. There is no model.", flush=True)
     except Exception as exception:  # the last place where blame can be told

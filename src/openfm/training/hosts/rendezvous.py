@@ -88,8 +88,7 @@ class _Meeting:
             anywhere = "::" if ":" in addresses[0] else "0.0.0.0"
             self._tracker = TrackerProcess(anywhere, [self._port, self._port + 1], len(self._hosts))
         try:
-            # The first host is known to the others by the address that it comes to the tracker from.
-            address = address_towards(addresses[1]) if self._rank == 0 else addresses[0]
+            address = self._own_address(addresses[1]) if self._rank == 0 else addresses[0]
             self._join(group.heartbeat_ring, address, self._port)
             group.heartbeat.start()
             self._join(group.ring, address, self._port + 1)
@@ -98,6 +97,15 @@ class _Meeting:
                 self._tracker.stop()
         self._log(f"All {len(self._hosts)} hosts are connected.")
         return group
+
+    def _own_address(self, other: str) -> str:
+        """The first host is known to the others by the address that it comes to the tracker from."""
+        while True:
+            try:
+                return address_towards(other)
+            except OSError as error:  # a network that is coming up
+                self._wait_for(f"there is no way to '{self._hosts[1]}' ({error.strerror})")
+                time.sleep(_POLL_SECONDS)
 
     def _join(self, ring: Ring, address: str, port: int) -> None:
         cancelled = threading.Event()

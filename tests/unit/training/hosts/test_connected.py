@@ -228,7 +228,7 @@ def test_a_name_that_cannot_be_resolved(fleet: Fleet) -> None:
 
 def test_a_port_that_is_in_use(fleet: Fleet) -> None:
     with socket.create_server(("0.0.0.0", fleet.port + 1)):
-        code, _, errors = fleet.start(0, "reduce").end()
+        code, _, errors = fleet.start(0, "no port").end()
     assert code == 3
     assert f"PlatformError: The hosts cannot meet at the ports {fleet.port} and {fleet.port + 1} of this host" in errors
     assert "Address already in use" in errors
