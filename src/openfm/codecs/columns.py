@@ -13,6 +13,7 @@ form is openfm's own.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,13 +24,17 @@ from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn
 from openfm.encoding import ColumnEncoder, NumberColumn
 from openfm.encoding.columns import ColumnValueError
 from openfm.errors import RequestError
+from openfm.fm.rows import SparseRows
 
-__all__ = ["MEMBER", "category", "decode_columns", "has_columns"]
+__all__ = ["MEMBER", "ColumnInstances", "category", "decode_columns", "has_columns"]
 
 MEMBER = "columns"
 """The member by which an instance is known to be of raw values."""
 
 _OTHER_FORMS = {"features", "data"}
+
+_CELLS_AT_ONCE = 2**20
+"""Rows times columns that are encoded at a time: some megabytes, however short the body that is about them."""
 
 
 def has_columns(instance: object) -> bool:
@@ -49,22 +54,17 @@ def decode_columns(instances: Iterable[object], encoder: ColumnEncoder | None) -
             does not know, or has a value that does not fit its column. The sentence names the instance, counted from 0,
             and the column.
     """
-    if encoder is None:
-        raise RequestError(
-            f'instance 0: has "{MEMBER}", but the model has no encoder that makes features of columns; send '
-            '{"features": [...]} or {"data": {...}}'
-        )
-    collector = _Collector(encoder)
-    for number, instance in enumerate(instances):
-        try:
-            collector.add(instance)
-        except RequestError as error:
-            raise RequestError(f"instance {number}: {error.message}") from error
+    collected = ColumnInstances(encoder)
     try:
-        encoded = encoder.encode(collector.block())
+        for number, instance in enumerate(instances):
+            try:
+                collected.add(instance)
+            except RequestError as error:
+                raise RequestError(f"instance {number}: {error.message}") from error
+        rows, unseen = collected.encoded()
     except ColumnValueError as error:
         raise RequestError(f"instance {error.row}: {error.complaint}") from error
-    return Request(encoded.rows, unseen=encoded.unseen)
+    return Request(rows, unseen=unseen)
 
 
 def category(value: object, name: str) -> str:
@@ -80,19 +80,41 @@ def category(value: object, name: str) -> str:
     raise RequestError(f"{name} must be text, or a whole number, but is {_shown(value)}")
 
 
-class _Collector:
-    """Collects instances by column."""
+class ColumnInstances:
+    """Collects instances of raw values and makes rows of them, in memory and time that their text bounds.
 
-    def __init__(self, encoder: ColumnEncoder) -> None:
+    Args:
+        encoder: the model's; None if it has none.
+
+    Raises:
+        RequestError: there is no encoder.
+    """
+
+    def __init__(self, encoder: ColumnEncoder | None) -> None:
+        if encoder is None:
+            raise RequestError(
+                f'instance 0: has "{MEMBER}", but the model has no encoder that makes features of columns; send '
+                '{"features": [...]} or {"data": {...}}'
+            )
         self._encoder = encoder
-        self._rows = 0
-        self._columns: dict[str, _Texts | _Numbers] = {
-            column.name: _Numbers() if isinstance(column, NumberColumn) else _Texts() for column in encoder.columns
-        }
         self._overlooked = {encoder.target, encoder.weight, *encoder.ignored}
+        self._is_number = {column.name: isinstance(column, NumberColumn) for column in encoder.columns}
+        self._columns: dict[str, _Texts | _Numbers] = {}  # those that the instances of this piece name
+        self._rows = 0  # of this piece
+        self._encoded = 0  # rows of the pieces before
+        self._pieces: list[SparseRows] = []
+        self._unseen: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return self._encoded + self._rows
 
     def add(self, instance: object) -> None:
-        """Take the next instance."""
+        """Take the next instance.
+
+        Raises:
+            RequestError: it is not such as the module's text says; of the instance the sentence tells nothing.
+            ColumnValueError: a number of it, or of one before, cannot be encoded; ``row`` counts all instances.
+        """
         if not isinstance(instance, dict) or MEMBER not in instance:
             raise RequestError(f'has no "{MEMBER}", but instance 0 has: send them in different requests')
         if other := sorted(instance.keys() & _OTHER_FORMS):
@@ -102,18 +124,41 @@ class _Collector:
             raise RequestError(f'{MEMBER} must be an object such as {{"user": "u42", "price": 3.5}}')
         for name, value in values.items():
             column = self._columns.get(name)
-            if column is not None:
-                column.add(self._rows, value, name)
-            elif name not in self._overlooked:
-                raise RequestError(
-                    f"{MEMBER} has {_shown(name)}, which the model does not know; it knows "
-                    f"{self._encoder.known_columns()}"
-                )
+            if column is None:
+                if name in self._overlooked:
+                    continue
+                column = self._new_column(name)
+            column.add(self._rows, value, name)
         self._rows += 1
+        if self._rows * max(1, len(self._columns)) >= _CELLS_AT_ONCE:
+            self._encode_piece()
 
-    def block(self) -> ColumnBlock:
-        """All instances so far."""
-        return ColumnBlock({name: column.column(self._rows) for name, column in self._columns.items()}, self._rows)
+    def encoded(self) -> tuple[SparseRows, Counter[str]]:
+        """The rows of all instances, and of each column with such values, how many the encoder does not know.
+
+        Raises:
+            ColumnValueError: as :meth:`add`.
+        """
+        if self._rows or not self._pieces:
+            self._encode_piece()
+        rows = self._pieces[0] if len(self._pieces) == 1 else SparseRows.concatenate(self._pieces)
+        return rows, self._unseen
+
+    def _new_column(self, name: str) -> _Texts | _Numbers:
+        if name not in self._is_number:
+            raise RequestError(
+                f"{MEMBER} has {_shown(name)}, which the model does not know; it knows {self._encoder.known_columns()}"
+            )
+        return self._columns.setdefault(name, _Numbers() if self._is_number[name] else _Texts())
+
+    def _encode_piece(self) -> None:
+        """Make rows of the instances since the last time. Columns that none of them names cost nothing."""
+        block = ColumnBlock({name: column.column(self._rows) for name, column in self._columns.items()}, self._rows)
+        encoded = self._encoder.encode(block, first_row=self._encoded, absent_is_missing=True)
+        self._pieces.append(encoded.rows)
+        self._unseen.update(encoded.unseen)
+        self._encoded += self._rows
+        self._rows, self._columns = 0, {}
 
 
 class _Texts:

@@ -23,18 +23,21 @@ Candidates are then all values of the column, or those that ``values`` lists, an
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import chain, islice
 
 import numpy as np
 import numpy.typing as npt
 
 from openfm.codecs.columns import MEMBER as COLUMNS
-from openfm.codecs.columns import category, decode_columns, has_columns
+from openfm.codecs.columns import ColumnInstances, category, decode_columns, has_columns
 from openfm.codecs.instances import decode_instances
 from openfm.codecs.requests import RankingQuery, RankingRequest, Request
 from openfm.encoding import ColumnEncoder, OneHotColumn
+from openfm.encoding.columns import ColumnValueError
 from openfm.errors import RequestError
 from openfm.fm.rows import SparseRows
 
@@ -92,28 +95,52 @@ def decode_queries(
             more than 100 million scored. The sentence names the instance, counted from 0, and the field.
     """
     reader = _QueryReader(feature_dim, encoder)
-    queries: list[RankingQuery] = []
+    drafts: list[_Draft] = []
     ranked = scored = 0
-    for number, instance in enumerate(instances):
-        try:
-            if not isinstance(instance, dict) or not is_query(instance):
-                raise RequestError(f"has no {MEMBER}, but instance 0 has: send them in different requests")
-            queries.append(reader.query(instance[MEMBER]))
-        except RequestError as error:
-            raise RequestError(f"instance {number}: {error.message}") from error
-        ranked += queries[-1].k
-        if ranked > MOST_RANKED:
-            raise RequestError(
-                f"instance {number}: with it the request asks for more than {MOST_RANKED} candidates; ask for smaller "
-                "k, or in several requests"
-            )
-        scored += len(queries[-1].candidates)
-        if scored > max(MOST_CANDIDATES, feature_dim):  # one query may rank every feature of any model
-            raise RequestError(
-                f"instance {number}: with it the request has more than {MOST_CANDIDATES} candidates; send its "
-                "queries in several requests"
-            )
-    return RankingRequest(tuple(queries), reader.unseen)
+    try:
+        for number, instance in enumerate(instances):
+            try:
+                if not isinstance(instance, dict) or not is_query(instance):
+                    raise RequestError(f"has no {MEMBER}, but instance 0 has: send them in different requests")
+                drafts.append(reader.query(instance[MEMBER]))
+            except RequestError as error:
+                raise RequestError(f"instance {number}: {error.message}") from error
+            ranked += drafts[-1].k
+            if ranked > MOST_RANKED:
+                raise RequestError(
+                    f"instance {number}: with it the request asks for more than {MOST_RANKED} candidates; ask for "
+                    "smaller k, or in several requests"
+                )
+            scored += drafts[-1].scored
+            if scored > max(MOST_CANDIDATES, feature_dim):  # one query may rank every feature of any model
+                raise RequestError(
+                    f"instance {number}: with it the request has more than {MOST_CANDIDATES} candidates; send its "
+                    "queries in several requests"
+                )
+        return reader.finished(drafts)
+    except ColumnValueError as error:
+        raise reader.error(error) from error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Draft:
+    """A query as :class:`RankingQuery`, but that rows of raw values are not encoded yet: a slice tells which of them.
+
+    Each encoding costs some time for each column, however few the rows, so that all of a request are encoded at once.
+    """
+
+    k: int
+    fixed: SparseRows | slice
+    candidates: range | npt.NDArray[np.int64] | SparseRows | slice
+    exclude: npt.NDArray[np.int64] | None
+    column: str | None
+
+    @property
+    def scored(self) -> int:
+        """How many candidates there are."""
+        if isinstance(self.candidates, slice):
+            return int(self.candidates.stop - self.candidates.start)
+        return len(self.candidates)
 
 
 class _QueryReader:
@@ -122,9 +149,54 @@ class _QueryReader:
     def __init__(self, feature_dim: int, encoder: ColumnEncoder | None) -> None:
         self._feature_dim = feature_dim
         self._encoder = encoder
-        self.unseen: Counter[str] = Counter()
+        self._unseen: Counter[str] = Counter()
+        self._collected: ColumnInstances | None = None
+        self._places: list[tuple[int, int, str]] = []  # first row, query and field of each part of what is collected
+        self._queries = 0
 
-    def query(self, query: object) -> RankingQuery:
+    def finished(self, drafts: Iterable[_Draft]) -> RankingRequest:
+        """The queries with all rows.
+
+        Raises:
+            ColumnValueError: a number cannot be encoded.
+        """
+        rows = None
+        if self._collected is not None:
+            rows, unseen = self._collected.encoded()
+            self._unseen.update(unseen)
+
+        def encoded(part: SparseRows | slice) -> SparseRows:
+            if isinstance(part, SparseRows):
+                return part
+            assert rows is not None  # or there were no slice
+            return rows.slice(part.start, part.stop)
+
+        return RankingRequest(
+            tuple(
+                RankingQuery(
+                    draft.k,
+                    encoded(draft.fixed),
+                    encoded(draft.candidates) if isinstance(draft.candidates, SparseRows | slice) else draft.candidates,
+                    draft.exclude,
+                    draft.column,
+                )
+                for draft in drafts
+            ),
+            self._unseen,
+        )
+
+    def error(self, error: ColumnValueError) -> RequestError:
+        """Says where the row is that could not be encoded."""
+        first, query, name = self._places[bisect_right(self._places, error.row, key=lambda place: place[0]) - 1]
+        return RequestError(f"instance {query}: {name}: instance {error.row - first}: {error.complaint}")
+
+    def query(self, query: object) -> _Draft:
+        """Read the next query.
+
+        Raises:
+            RequestError: it is not such as the module's text says.
+            ColumnValueError: a number of it, or of one before, cannot be encoded.
+        """
         if not isinstance(query, dict):
             raise RequestError(f"{MEMBER} must be an object with k, fixed and candidates")
         if unknown := sorted(query.keys() - _KNOWN):
@@ -134,16 +206,17 @@ class _QueryReader:
             raise RequestError(f"{MEMBER}.k must be a whole number of at least 1")
         fixed = self._fixed(query.get("fixed"))
         candidates, column = self._candidates(query.get("candidates"))
-        return RankingQuery(k, fixed, candidates, self._exclude(query.get("exclude"), column), column)
+        self._queries += 1
+        return _Draft(k, fixed, candidates, self._exclude(query.get("exclude"), column), column)
 
-    def _fixed(self, fixed: object) -> SparseRows:
+    def _fixed(self, fixed: object) -> SparseRows | slice:
         name = f"{MEMBER}.fixed"
         if not isinstance(fixed, dict):
             raise RequestError(f'{name} must be an object such as {{"keys": [17], "values": [1]}}')
         instance = {"data": {"features": fixed}} if "keys" in fixed or "values" in fixed else fixed
         return self._rows([instance], name)
 
-    def _candidates(self, candidates: object) -> tuple[range | npt.NDArray[np.int64] | SparseRows, str | None]:
+    def _candidates(self, candidates: object) -> tuple[range | npt.NDArray[np.int64] | SparseRows | slice, str | None]:
         """The candidates, and the column whose values they are."""
         name = f"{MEMBER}.candidates"
         form = [form for form in _FORMS if isinstance(candidates, dict) and form in candidates]
@@ -200,18 +273,29 @@ class _QueryReader:
         found = [column.feature(category(value, f"{name}[{position}]")) for position, value in enumerate(values)]
         features = [feature for feature in found if feature is not None]
         if count and len(features) < len(found):
-            self.unseen[column.name] += len(found) - len(features)
+            self._unseen[column.name] += len(found) - len(features)
         return np.array(features, dtype=np.int64)
 
-    def _rows(self, instances: list[object], name: str) -> SparseRows:
+    def _rows(self, instances: list[object], name: str) -> SparseRows | slice:
         try:
             if not (instances and has_columns(instances[0])):
                 return decode_instances(instances, self._feature_dim)
-            request = decode_columns(instances, self._encoder)
+            return self._collect(instances, name)
         except RequestError as error:
             raise RequestError(f"{name}: {error.message}") from error
-        self.unseen.update(request.unseen)
-        return request.rows
+
+    def _collect(self, instances: list[object], name: str) -> slice:
+        """Which of the rows that are encoded in the end are those of these instances."""
+        if self._collected is None:
+            self._collected = ColumnInstances(self._encoder)
+        begin = len(self._collected)
+        self._places.append((begin, self._queries, name))
+        for number, instance in enumerate(instances):
+            try:
+                self._collected.add(instance)
+            except RequestError as error:
+                raise RequestError(f"instance {number}: {error.message}") from error
+        return slice(begin, len(self._collected))
 
 
 def _whole_numbers(value: object, name: str) -> npt.NDArray[np.int64]:

@@ -20,6 +20,9 @@ __all__ = ["ColumnEncoder", "Encoded", "Kept", "encode_kept", "fit_and_keep"]
 
 _MOST_LISTED = 10
 
+_CELLS_AT_ONCE = 2**20
+"""Rows times columns that are put together at a time: some megabytes, however many of them are missing."""
+
 Kept = npt.NDArray[np.float64] | npt.NDArray[np.int32]
 """What is kept of a column's rows: numbers, or else numbers of texts or buckets from 0, -1 where one is missing."""
 
@@ -168,35 +171,47 @@ class ColumnEncoder:
         vocabularies = [column.vocabulary for column in self._columns if isinstance(column, OneHotColumn)]
         return sum(vocabulary.nbytes for vocabulary in vocabularies)
 
-    def encode(self, block: ColumnBlock, *, first_row: int = 0) -> Encoded:
+    def encode(self, block: ColumnBlock, *, first_row: int = 0, absent_is_missing: bool = False) -> Encoded:
         """Turn the rows of a table into sparse rows. Columns that the encoder does not know are not looked at.
 
         Args:
             block: the rows; its columns ``text_columns`` are categories.
             first_row: the number of its first row, for errors.
+            absent_is_missing: whether a column that the block has not got is missing in each row, and no error.
 
         Raises:
             ColumnValueError: a number is infinite or too large; says row, column and value.
-            DataError: a column is missing, or does not hold what it should.
+            DataError: a column is not there, or does not hold what it should.
         """
-        cells = []
+        cells: list[Cells] = []
+        unseen: dict[str, int] = {}
         for column in self._columns:
             if column.name not in block.columns:
+                if absent_is_missing:
+                    continue
                 raise DataError(
                     f"The table has no column '{column.name}', which the encoder was fitted with. It has "
                     f"{_listed(block.columns)}."
                 )
             cells.append(column.cells(block.columns[column.name], first_row))
-        unseen = {column.name: each.unseen for column, each in zip(self._columns, cells, strict=True) if each.unseen}
+            if cells[-1].unseen:
+                unseen[column.name] = cells[-1].unseen
         return Encoded(self._assemble(cells, block.rows), unseen)
 
     def _assemble(self, cells: Sequence[Cells], rows: int) -> SparseRows:
         """The rows that have in each column what its cells say."""
+        step = max(1, _CELLS_AT_ONCE // max(1, len(cells)))
+        parts = [self._piece(cells, begin, min(begin + step, rows)) for begin in range(0, max(1, rows), step)]
+        return parts[0] if len(parts) == 1 else SparseRows.concatenate(parts)
+
+    def _piece(self, cells: Sequence[Cells], begin: int, end: int) -> SparseRows:
+        """Rows ``begin`` to ``end`` (exclusive)."""
+        rows = end - begin
         features, values = np.empty((rows, len(cells)), np.int32), np.ones((rows, len(cells)), np.float32)
         for number, each in enumerate(cells):
-            features[:, number] = each.features
+            features[:, number] = each.features[begin:end]
             if each.values is not None:
-                values[:, number] = each.values
+                values[:, number] = each.values[begin:end]
         there = features >= 0  # and within a row they increase, as the columns' features do
         indptr = np.zeros(rows + 1, dtype=np.int64)
         np.cumsum(np.count_nonzero(there, axis=1), out=indptr[1:])

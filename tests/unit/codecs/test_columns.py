@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
+from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import orjson
 import pytest
 
+from openfm.codecs import columns as column_codec
 from openfm.codecs import json, jsonlines, recordio_protobuf
+from openfm.codecs.columns import decode_columns
 from openfm.codecs.requests import RankingRequest, Request
 from openfm.encoding import ColumnEncoder
 from openfm.errors import RequestError
@@ -178,3 +183,55 @@ def test_ids_that_are_whole_numbers() -> None:
     assert isinstance(request, RankingRequest)
     assert request.queries[0].exclude is not None
     assert request.queries[0].exclude.tolist() == [1]
+
+
+def test_instances_are_encoded_in_pieces_like_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [{"user": "u1"}, {}, {"price": 7}, {"item": "i9", "price": 3}, {"user": "new"}, {}, {"user": "neu"}] * 3
+    whole = decode(*({"columns": each} for each in values))
+    monkeypatch.setattr(column_codec, "_CELLS_AT_ONCE", 4)
+    pieces = decode(*({"columns": each} for each in values))
+    assert isinstance(whole, Request)
+    assert isinstance(pieces, Request)
+    np.testing.assert_array_equal(pieces.rows.to_scipy().toarray(), whole.rows.to_scipy().toarray())
+    assert pieces.unseen == whole.unseen == {"user": 6}
+    with pytest.raises(RequestError, match=r"^instance 5: holds 1e\+300 in column 'price'"):
+        decode(*({"columns": {"price": 1e300 if number == 5 else 1}} for number in range(9)))
+
+
+def test_short_instances_of_many_columns_take_little_memory() -> None:
+    names = [f"n{number}" for number in range(100)]
+    encoder = ColumnEncoder.fit([block_of({name: [0.0, 1.0] for name in names})])
+
+    def instances() -> Iterator[object]:
+        yield {"columns": dict.fromkeys(names, 3)}
+        for _ in range(100_000):
+            yield {"columns": {}}
+
+    tracemalloc.start()
+    try:
+        request = decode_columns(instances(), encoder)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (len(request), request.rows.nnz) == (100_001, 100)
+    assert peak < 50e6  # each row has 100 columns: at once they would take more than 200 MB
+
+
+def test_the_rows_of_all_queries_are_encoded_at_once() -> None:
+    by_instances = {"instances": [{"columns": {"item": "i9"}}, {"columns": {"item": "new"}}]}
+    every = [{"top_k": QUERY}, {"top_k": QUERY | {"candidates": by_instances, "fixed": {"columns": {"user": "u2"}}}}]
+    with mock.patch.object(ColumnEncoder, "encode", autospec=True, side_effect=ColumnEncoder.encode) as encode:
+        request = decode(*(every * 50))
+    assert encode.call_count == 1
+    assert isinstance(request, RankingRequest)
+    assert request.unseen == {"item": 50}
+    for first, second in zip(request.queries[::2], request.queries[1::2], strict=True):
+        assert first.fixed.to_scipy().toarray().tolist() == [[1, 0, 0, 0, 0, 0]]
+        assert second.fixed.to_scipy().toarray().tolist() == [[0, 1, 0, 0, 0, 0]]
+        assert second.candidates.to_scipy().toarray().tolist() == [[0, 0, 0, 1, 0, 0], [0] * 6]
+
+
+def test_a_number_beyond_all_in_a_query_is_placed() -> None:
+    far = {"instances": [{"columns": {}}, {"columns": {"price": 1e300}}]}
+    with pytest.raises(RequestError, match=r"^instance 1: top_k\.candidates\.instances: instance 1: holds 1e\+300 in"):
+        decode({"top_k": QUERY}, {"top_k": QUERY | {"candidates": far}}, {"top_k": QUERY})

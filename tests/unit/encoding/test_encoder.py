@@ -13,6 +13,7 @@ import pytest
 from openfm import ColumnEncoder, DataError
 from openfm.data.formats.typed import ColumnBlock
 from openfm.encoding import HashedColumn, NumberColumn, OneHotColumn
+from openfm.encoding import encoder as encoder_module
 from support.tables import RATINGS, block_of, categories
 
 
@@ -203,3 +204,18 @@ def test_no_rows_are_no_rows() -> None:
     }
     encoded = encoder.encode(ColumnBlock(columns, 0))
     assert (len(encoded.rows), encoded.rows.feature_dim) == (0, 6)
+
+
+def test_wide_tables_are_put_together_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = ColumnEncoder.fit([block_of(RATINGS)])
+    whole = encoder.encode(block_of(RATINGS)).rows.to_scipy().toarray()
+    monkeypatch.setattr(encoder_module, "_CELLS_AT_ONCE", 9)  # two rows of four columns
+    np.testing.assert_array_equal(encoder.encode(block_of(RATINGS)).rows.to_scipy().toarray(), whole)
+
+
+def test_columns_that_are_not_there_can_be_missing() -> None:
+    encoder = ColumnEncoder.fit([block_of(RATINGS)], target="rating")
+    found = encoder.encode(block_of({"price": [1.0, None], "item": ["i9", "new"]}), absent_is_missing=True)
+    expected = encoder.encode(block_of({"user": ["new", "new"], "item": ["i9", "new"], "price": [1.0, None]}))
+    np.testing.assert_array_equal(found.rows.to_scipy().toarray(), expected.rows.to_scipy().toarray())
+    assert found.unseen == {"item": 1}
