@@ -101,11 +101,11 @@ def _feature_factors(rows: SparseRows, rarity: float) -> npt.NDArray[np.float32]
     n / (n + c), where c is ``rarity`` by the square of what values are scaled to.
     """
     d = rows.feature_dim
-    if not rows.nnz:
-        return None
     counts = np.bincount(rows.indices, minlength=d)
     squares = np.bincount(rows.indices, weights=np.square(rows.values, dtype=np.float64), minlength=d)
-    seen = counts > 0
+    seen = squares > 0  # a feature may have stored zeros only
+    if not seen.any():
+        return None
     size = _SQUARED_NORM * len(rows) / rows.nnz  # what a value's square is to be
     trust = counts[seen] / (counts[seen] + rarity / min(size, 1.0))
     factors = np.zeros(d)

@@ -7,6 +7,7 @@ import pytest
 
 from openfm.fm.matrices import as_rows
 from openfm.fm.model import FactorizationMachine, PredictorType
+from openfm.fm.rows import SparseRows
 from openfm.learning import Examples, LearningSettings
 from openfm.learning.scaling import Scaling
 
@@ -70,3 +71,14 @@ def test_a_constant_label_and_rows_of_zeros_are_taken() -> None:
     examples = Examples(as_rows(np.zeros((5, 2)), 2), np.full(5, 3.0, np.float32))
     scaling = Scaling.of(examples, LearningSettings(predictor_type=PredictorType.REGRESSOR))
     assert scaling == Scaling(None, 3.0, 1.0)
+
+
+def test_a_feature_of_stored_zeros_stays_as_it_is() -> None:
+    rows = SparseRows(np.array([0, 2, 4]), np.array([0, 1, 0, 1], np.int32), np.array([50, 0, -50, 0], np.float32), 3)
+    settings = LearningSettings(predictor_type=PredictorType.REGRESSOR)
+    scaling = Scaling.of(Examples(rows, np.array([1, 2], np.float32)), settings)
+    assert scaling.features is not None
+    assert scaling.features[0] < 1
+    assert scaling.features[1:].tolist() == [1, 1]
+    zeros = SparseRows(rows.indptr, rows.indices, np.zeros(4, np.float32), 3)
+    assert Scaling.of(Examples(zeros, np.array([1, 2], np.float32)), settings).features is None
