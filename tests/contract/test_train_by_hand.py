@@ -223,14 +223,28 @@ def test_metrics_for_a_report(folder: Path, tmp_path: Path) -> None:
     channels = [event["channel"] for event in events if event["event"] == "epoch"]
     assert channels[:4] == ["train", "validation", "train", "validation"]
     assert [event["metrics"] for event in events if event["event"] == "score"] == [found["test"]]
-    (stop,) = (event for event in events if event["event"] == "early_stop")
-    assert stop["best_epoch"] == found["best_epoch"]
+    assert not [event for event in events if event["event"] == "early_stop"]  # the epochs ran out
+    assert (events[-1]["event"], events[-1]["best_epoch"]) == ("end", found["best_epoch"])
     report = openfm_command(
         folder, "report", str(tmp_path / "m"), "held.csv", "--target", "rating", "--metrics", str(metrics),
         "--out", str(tmp_path / "report.html"),
     )  # fmt: skip
     assert report.returncode == 0, report.stderr
     assert "user=u" in (tmp_path / "report.html").read_text()
+
+
+def test_a_training_that_stops_early_says_so(folder: Path, tmp_path: Path) -> None:
+    metrics = tmp_path / "metrics.jsonl"
+    held = tmp_path / "held.csv"
+    lines = (folder / "held.csv").read_text().splitlines()
+    turned = [",".join([*line.split(",")[:3], str(5 - float(line.split(",")[3]))]) for line in lines[1:]]
+    held.write_text("\n".join([lines[0], *turned]))  # what training learns makes it worse on these
+    arguments = ["--target", "rating", "--validation", str(held), "--metrics", str(metrics), "--json"]
+    found = summary_of(openfm_command(folder, "train", "ratings.csv", *arguments, "--out", str(tmp_path / "m")))
+    events = read_metrics(metrics)
+    (stop,) = (event for event in events if event["event"] == "early_stop")
+    assert stop["best_epoch"] == found["best_epoch"] < stop["epoch"] == found["epochs"] - 1 < 99
+    assert "best_epoch" not in events[-1]
 
 
 @pytest.mark.parametrize(

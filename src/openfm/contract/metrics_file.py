@@ -8,7 +8,8 @@
 ``resume``              ``epoch`` and ``batch`` that are done: a checkpoint of them is what training goes on from
 ``early_stop``          ``epoch``: the last one; ``best_epoch``, whose parameters the model has
 ``score``               ``channel``, ``rows``, ``seconds``, ``metrics``: what the finished model gives on a channel
-``end``                 ``epochs`` that are done, ``seconds`` in all, ``stopped``: whether that was requested
+``end``                 ``epochs`` that are done, ``seconds`` in all, ``stopped``: whether that was requested; perhaps
+                        ``best_epoch``, whose parameters the model has though nothing stopped early
 ======================  ==============================================================================================
 
 Each object has ``time`` too, in seconds since 1970.
@@ -96,9 +97,10 @@ class MetricsFile:
         """What the finished model gives on a channel."""
         self._add("score", channel=channel, rows=rows, seconds=seconds, metrics=dict(metrics))
 
-    def end(self, *, epochs: int, seconds: float, stopped: bool) -> None:
-        """The end, and whether it was requested."""
-        self._add("end", epochs=epochs, seconds=seconds, stopped=stopped)
+    def end(self, *, epochs: int, seconds: float, stopped: bool, best_epoch: int | None = None) -> None:
+        """The end, whether it was requested, and the epoch that held-out rows chose where nothing stopped early."""
+        chosen = {} if best_epoch is None else {"best_epoch": best_epoch}
+        self._add("end", epochs=epochs, seconds=seconds, stopped=stopped, **chosen)
 
     def _add(self, event: str, **members: object) -> None:
         if self._path is None:

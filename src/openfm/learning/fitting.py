@@ -32,6 +32,7 @@ class Fitted:
             None where training was interrupted before the end of the first.
         settings: what it was told.
         interrupted: whether it was stopped by Ctrl-C.
+        stopped_early: whether it ended before the last epoch because no better one came; not where the epochs ran out.
     """
 
     machine: FactorizationMachine
@@ -39,6 +40,7 @@ class Fitted:
     best_epoch: int | None
     settings: LearningSettings
     interrupted: bool = False
+    stopped_early: bool = False
 
 
 def fit(
@@ -88,7 +90,8 @@ def fit(
         train, None, None, replace(settings, epochs=run.best_epochs), initial, threads, on_progress, refit=True
     )  # fmt: skip
     again.train(keep_interrupted)
-    return (run if again.interrupted else again).fitted(settings, [*run.history, *again.history], again.interrupted)
+    fitted = (run if again.interrupted else again).fitted(settings, [*run.history, *again.history], again.interrupted)
+    return replace(fitted, stopped_early=run.stopped_early)
 
 
 class _Run:
@@ -131,6 +134,12 @@ class _Run:
             self.interrupted = True
 
     @property
+    def stopped_early(self) -> bool:
+        """Whether it ended, uninterrupted and before the last epoch, because no better one came."""
+        is_over = self._watch is not None and self._watch.is_over
+        return is_over and not self.interrupted and len(self.history) < self._settings.epochs
+
+    @property
     def best_epochs(self) -> int:
         """How many epochs lead to the best machine."""
         best = self._watch.best if self._watch else None
@@ -148,6 +157,7 @@ class _Run:
             self.best_epochs - 1 if self.history else None,
             settings,
             interrupted or self.interrupted,
+            self.stopped_early,
         )
 
     def _epoch(self, number: int) -> None:

@@ -31,7 +31,7 @@ class History:
     Attributes:
         epochs: for each channel, the metrics of each epoch, in order.
         scores: the finished model's metrics on a channel.
-        best_epoch: whose parameters the model has, where early stopping chose them.
+        best_epoch: whose parameters the model has, where held-out rows chose it.
         hyperparameters: what the training was told.
         facts: what else is known, in words.
     """
@@ -70,6 +70,7 @@ class History:
                     case "score":
                         scores[event["channel"]] = dict(event["metrics"])
                     case "end":
+                        best = event.get("best_epoch", best)
                         facts["epochs"] = f"{event['epochs']:,}{' (stopped on request)' if event['stopped'] else ''}"
                         facts["seconds in all"] = shown(event["seconds"])
             except (KeyError, TypeError, AttributeError) as error:

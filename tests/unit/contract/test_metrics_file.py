@@ -28,12 +28,14 @@ def test_each_event_is_a_line_at_once(path: Path) -> None:
     file.early_stop(4, 2)
     file.score("test", {"rmse": 0.75}, rows=3, seconds=1)
     file.end(epochs=5, seconds=2.5, stopped=False)
+    file.end(epochs=5, seconds=2.5, stopped=True, best_epoch=1)
     assert [json.loads(line) for line in file.lines] == read_metrics(path)
     assert [{name: value for name, value in event.items() if name != "time"} for event in read_metrics(path)[1:]] == [
         {"event": "epoch", "epoch": 0, "channel": "train", "rows": 10, "seconds": 0.25, "metrics": {"rmse": 0.5}},
         {"event": "early_stop", "epoch": 4, "best_epoch": 2},
         {"event": "score", "channel": "test", "rows": 3, "seconds": 1, "metrics": {"rmse": 0.75}},
         {"event": "end", "epochs": 5, "seconds": 2.5, "stopped": False},
+        {"event": "end", "epochs": 5, "seconds": 2.5, "stopped": True, "best_epoch": 1},
     ]
 
 

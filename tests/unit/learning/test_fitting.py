@@ -69,6 +69,9 @@ def test_the_best_epoch_on_held_out_rows_is_kept() -> None:
     fitted = fit(train, settings, validation=held)
     losses = [report.validation_loss for report in fitted.history]
     assert len(losses) < settings.epochs
+    assert fitted.stopped_early
+    in_full = dataclasses.replace(settings, epochs=len(losses) - 1)
+    assert not fit(train, in_full, validation=held).stopped_early
     assert fitted.best_epoch == int(np.argmin(losses)) == len(losses) - 3
     metrics = running_metrics(CLASSIFIER)
     metrics.add_scores(fitted.machine.score(held.rows), held.labels)
@@ -87,6 +90,7 @@ def test_all_rows_are_trained_on_once_the_number_of_epochs_is_known() -> None:
     best = int(np.argmin([report.validation_loss for report in searched]))
     assert len(again) == best + 1
     assert fitted.best_epoch == best
+    assert fitted.stopped_early
     alone = fit(train, LearningSettings(predictor_type=CLASSIFIER, early_stopping=False, epochs=best + 1))
     assert same(fitted.machine, alone.machine)
 
@@ -185,6 +189,7 @@ def test_an_interrupt_keeps_the_best_so_far_where_that_is_asked() -> None:
         fit(train, settings, on_progress=interrupt)
     fitted = fit(train, settings, on_progress=interrupt, keep_interrupted=True)
     assert fitted.interrupted
+    assert not fitted.stopped_early
     assert len(fitted.history) == 3
     assert same(fitted.machine, fit(train, dataclasses.replace(settings, epochs=3)).machine)
 

@@ -145,6 +145,9 @@ def test_learning_curves():
     assert chart.title == "Root mean squared error"
     assert [name for _, name, _ in chart.legend] == ["train", "held out", "test, the model", "best epoch (2)"]
     assert chart.summary == "Root mean squared error over 3 epochs; at the end: train 1, held out 1."
+    in_full = [event for event in EVENTS[:-1] if event["event"] != "early_stop"]
+    assert History.of(in_full).best_epoch is None
+    assert History.of([*in_full, EVENTS[-1] | {"best_epoch": 2}]).best_epoch == 2
     assert History.of(EVENTS).facts == {
         "rows trained on": "10", "rows a second": "20", "epochs": "3", "seconds in all": "4",
     }  # fmt: skip

@@ -97,7 +97,7 @@ class _Training:
             quality = quality_on(model, test, threads=self._threads)
             self._metrics.score("test", quality, rows=len(test), seconds=time.monotonic() - begin)
         seconds = time.monotonic() - self._begin
-        self._metrics.end(epochs=len(fitted.history), seconds=seconds, stopped=fitted.interrupted)
+        self._tell_end(fitted, seconds)
         return Outcome(
             path=str(self._out),
             model=model,
@@ -150,11 +150,16 @@ class _Training:
             if event.validation is not None:
                 self._metrics.epoch(event.epoch, "validation", by_name(event.validation))
 
+    def _tell_end(self, fitted: Fitted, seconds: float) -> None:
+        watched = any(report.validation is not None for report in fitted.history)
+        chosen = fitted.best_epoch if watched and not fitted.stopped_early else None
+        self._metrics.end(epochs=len(fitted.history), seconds=seconds, stopped=fitted.interrupted, best_epoch=chosen)
+
     def _save(self, fitted: Fitted, examples: Examples) -> Model:
         if self._display is not None:
             self._display.clear()
-        watched = [report.epoch for report in fitted.history if report.validation is not None]
-        if watched and fitted.best_epoch is not None and fitted.settings.stops_early(len(examples)):
+        if fitted.stopped_early and fitted.best_epoch is not None:
+            watched = [report.epoch for report in fitted.history if report.validation is not None]
             self._metrics.early_stop(watched[-1], fitted.best_epoch)
         parameters = fitted.settings.training_parameters(examples.rows.feature_dim, len(examples))
         model = Model(fitted.machine, parameters)
