@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn
+from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn, Unreadable
 
 __all__ = ["summary_of_columns"]
 
@@ -27,15 +27,30 @@ def summary_of_columns(blocks: Iterable[ColumnBlock]) -> dict[str, object]:
         DataError: the table cannot be read.
     """
     rows = 0
-    found: dict[str, _Numbers | _Texts] = {}
+    found: dict[str, _Numbers | _Texts | _Others] = {}
     for block in blocks:
         rows += block.rows
         for name, column in block.columns.items():
-            if name not in found:
+            if isinstance(column, Unreadable):
+                found[name] = _Others(column.type)
+            elif name not in found:
                 found[name] = _Texts() if isinstance(column, Categories) else _Numbers()
             found[name].add(column)
     columns = [{"column": name, **summary.result()} for name, summary in found.items()]
     return {"rows": rows, "columns": columns}
+
+
+class _Others:
+    """A column of neither numbers nor texts."""
+
+    def __init__(self, type: str) -> None:
+        self._type = type
+
+    def add(self, column: TypedColumn) -> None:
+        """Nothing is counted of it."""
+
+    def result(self) -> dict[str, object]:
+        return {"holds": f"{self._type}, which is neither numbers nor texts"}
 
 
 class _Numbers:
@@ -44,7 +59,7 @@ class _Numbers:
         self._smallest, self._largest, self._sum = math.inf, -math.inf, 0.0
 
     def add(self, column: TypedColumn) -> None:
-        assert not isinstance(column, Categories)
+        assert isinstance(column, np.ndarray)
         there: npt.NDArray[np.float64] = column[~np.isnan(column)]
         self._missing += len(column) - len(there)
         self._count += len(there)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from openfm.data.formats.typed import Categories, TypedColumn
+from openfm.data.formats.typed import Categories, TypedColumn, readable
 from openfm.errors import DataError
 from openfm.native import _core
 
@@ -123,6 +123,7 @@ class NumberColumn:
             ColumnValueError: a number is infinite, or is scaled to more than a float32 holds.
             DataError: the column holds texts.
         """
+        column = readable(column, self.name)
         if isinstance(column, Categories):
             shown = (
                 column.texts()[0].decode(errors="backslashreplace")[:_LONGEST_SHOWN] if len(column.offsets) > 1 else ""
@@ -204,6 +205,7 @@ def single_text(text: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]
 
 
 def _as_categories(column: TypedColumn, name: str) -> Categories:
+    column = readable(column, name)
     if isinstance(column, Categories):
         return column
     raise DataError(

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from openfm.data.formats.typed import Categories, TypedColumn
+from openfm.data.formats.typed import Categories, TypedColumn, readable
 from openfm.encoding.columns import ColumnSpec, HashedColumn, NumberColumn, OneHotColumn
 from openfm.errors import DataError
 from openfm.native import _core
@@ -35,6 +35,7 @@ class NumberFit:
         Raises:
             DataError: it holds texts, or an infinite number.
         """
+        column = readable(column, self._name)
         if isinstance(column, Categories):
             raise DataError(
                 f"Column '{self._name}' holds numbers at first and texts further on. Name it as categorical, or "
@@ -86,6 +87,7 @@ class OneHotFit:
         Raises:
             DataError: it holds numbers.
         """
+        column = readable(column, self._name)
         if not isinstance(column, Categories):
             raise DataError(
                 f"Column '{self._name}' was read as numbers, where categories are needed. Read it with '{self._name}' "

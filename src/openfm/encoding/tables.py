@@ -14,7 +14,7 @@ import numpy.typing as npt
 from openfm.data.ahead import run_ahead
 from openfm.data.formats.format import Format
 from openfm.data.formats.source import Source
-from openfm.data.formats.typed import Categories, ColumnBlock
+from openfm.data.formats.typed import Categories, ColumnBlock, readable
 from openfm.data.records import RecordBlock
 from openfm.encoding.columns import ColumnValueError, NumberColumn
 from openfm.encoding.encoder import ColumnEncoder, Kept, encode_kept, fit_and_keep
@@ -225,6 +225,7 @@ def numbers_of(block: ColumnBlock, name: str, what: str, *, first_row: int = 0) 
     column = block.columns.get(name)
     if column is None:
         raise DataError(f"The table has no column '{name}' for the {what}s.")
+    column = readable(column, name)
     if isinstance(column, Categories):
         raise DataError(f"Column '{name}' holds texts, but the {what}s must be numbers, such as 0 and 1.")
     with np.errstate(over="ignore"):

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
+from pyarrow import parquet
 from scipy.sparse import csr_matrix
 
 from openfm.artifact import Model
@@ -19,6 +21,17 @@ from openfm.fm.model import FactorizationMachine, PredictorType
 
 def inspect(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["inspect", *arguments])
+
+
+def test_a_table_with_a_column_of_lists(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"id": [2**53 + 1, 2], "e": [[1], [2]]}), tmp_path / "data.parquet")
+    result = inspect(str(tmp_path / "data.parquet"), "--json")
+    assert result.exit_code == 0, result.stderr
+    number, other = json.loads(result.stdout)["columns"]
+    assert (number["column"], number["smallest"], number["largest"]) == ("id", 2, 2**53)
+    assert other["column"] == "e"
+    assert other["holds"].endswith("int64>, which is neither numbers nor texts")
+    assert inspect(str(tmp_path / "data.parquet")).exit_code == 0
 
 
 def test_data_as_json(tmp_path: Path) -> None:

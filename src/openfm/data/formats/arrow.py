@@ -15,7 +15,7 @@ import numpy.typing as npt
 from openfm.data.formats.columns import block_of_array, check_width, column_names, column_roles, dense_array
 from openfm.data.formats.format import ReadOptions
 from openfm.data.formats.source import Source
-from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn
+from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn, Unreadable
 from openfm.data.records import RecordBlock
 from openfm.errors import CustomerError
 
@@ -96,8 +96,7 @@ def record_batch(block: RecordBlock, target: str, weight: str) -> pyarrow.Record
 def column_block(batch: pyarrow.RecordBatch, names: list[str], categories: Collection[str]) -> ColumnBlock:
     """A batch's columns as they are: numbers and booleans are numbers unless ``categories`` names them, all else not.
 
-    Raises:
-        pyarrow.ArrowException: a column's type has no text, such as lists.
+    A column whose type has no text, such as lists, is unreadable.
     """
     columns = {name: _typed(batch.column(i), is_category=name in categories) for i, name in enumerate(names)}
     return ColumnBlock(columns, batch.num_rows)
@@ -108,9 +107,13 @@ def _typed(column: Any, *, is_category: bool) -> TypedColumn:
     kind = column.type
     is_number = pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind) or pyarrow.types.is_decimal(kind)
     if (is_number or pyarrow.types.is_boolean(kind)) and not is_category:
-        numbers: npt.NDArray[np.float64] = column.cast(pyarrow.float64()).to_numpy(zero_copy_only=False)
+        # Whole numbers beyond 2^53 are rounded, as those of text are.
+        numbers: npt.NDArray[np.float64] = column.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)
         return numbers
-    encoded = column.cast(pyarrow.large_string()).dictionary_encode()
+    try:
+        encoded = column.cast(pyarrow.large_string()).dictionary_encode()
+    except pyarrow.ArrowException:  # there is no text of lists; of bytes there is only if they are UTF-8
+        return Unreadable(str(kind))
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
     texts = (
         encoded.dictionary

@@ -20,7 +20,7 @@ from openfm.data.formats.columns import ColumnRoles, check_width, column_names, 
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.source import Source
 from openfm.data.formats.text_reader import TextReader
-from openfm.data.formats.typed import Categories, ColumnBlock
+from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn
 from openfm.data.records import RecordBlock
 from openfm.fm.rows import SparseRows
 from openfm.native import _core
@@ -127,7 +127,7 @@ def _read_columns(
 
     for parsed in reader.blocks(parse):
         if parsed.rows:
-            columns = {
+            columns: dict[str, TypedColumn] = {
                 name: Categories(*column) if isinstance(column, tuple) else column
                 for name, column in zip(names, parsed.columns, strict=True)
             }

@@ -172,7 +172,8 @@ def iter_columns(
         categories: columns to be taken as texts, even if they look like numbers, such as ids.
 
     Yields:
-        consecutive rows; numbers are float64, all else is text.
+        consecutive rows; numbers are float64, all else is text. A column of Parquet whose type has no text, such as
+        lists, is an error where it is used: an encoder can be told to ignore it.
 
     Raises:
         DataError: the format has no named columns, or the file cannot be read.

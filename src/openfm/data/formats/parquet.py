@@ -81,7 +81,7 @@ def _read_columns(source: Source, *, categories: Collection[str] = ()) -> Genera
     """Reads Parquet: numbers and booleans are numbers unless ``categories`` names their column, all else categories.
 
     Raises:
-        DataError: it is no Parquet, or a column's type has no text, such as lists.
+        DataError: it is no Parquet.
         CustomerError: pyarrow is not installed.
     """
     with _opened(source) as (names, batches):

@@ -81,19 +81,16 @@ def table_columns(table: Any, *, categories: Collection[str] = ()) -> Iterator[C
         categories: columns of numbers or booleans to be taken as texts, such as ids.
 
     Yields:
-        consecutive rows; numbers and booleans are float64, all else is text.
+        consecutive rows; numbers and booleans are float64, all else is text. A column whose type has no text, such as
+        lists, is an error where it is used: an encoder can be told to ignore it.
 
     Raises:
-        DataError: it is no table, or a column's type has no text, such as lists.
+        DataError: it is no table.
         CustomerError: pyarrow is not installed.
     """
     arrow = _arrow_table(table)
-    pyarrow = import_pyarrow()
-    try:
-        for batch in arrow.to_batches(max_chunksize=ROWS_OF_A_BATCH):
-            yield column_block(batch, arrow.schema.names, categories)
-    except pyarrow.ArrowException as error:
-        raise DataError(f"A column of the table can be taken neither as numbers nor as texts: {error}.") from error
+    for batch in arrow.to_batches(max_chunksize=ROWS_OF_A_BATCH):
+        yield column_block(batch, arrow.schema.names, categories)
 
 
 def to_table(

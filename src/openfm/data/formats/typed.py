@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Categories", "ColumnBlock", "TypedColumn"]
+from openfm.errors import DataError
+
+__all__ = ["Categories", "ColumnBlock", "TypedColumn", "Unreadable", "readable"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,8 +35,37 @@ class Categories:
         return [data[begin:end] for begin, end in zip(self.offsets[:-1], self.offsets[1:], strict=True)]
 
 
-TypedColumn = npt.NDArray[np.float64] | Categories
-"""Numbers, float64 of shape (rows,) with NaN where one is missing; or categories."""
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A column of neither numbers nor texts, which is an error only where it is used.
+
+    Attributes:
+        type: what it holds, such as ``list<item: int64>``.
+    """
+
+    type: str
+
+
+TypedColumn = npt.NDArray[np.float64] | Categories | Unreadable
+"""Numbers, float64 of shape (rows,) with NaN where one is missing; or categories; or what can be taken for neither."""
+
+
+def readable(column: TypedColumn, name: str) -> npt.NDArray[np.float64] | Categories:
+    """The column, which is to be used.
+
+    Args:
+        column: the column.
+        name: its name, for the error.
+
+    Raises:
+        DataError: it holds neither numbers nor texts.
+    """
+    if isinstance(column, Unreadable):
+        raise DataError(
+            f"Column '{name}' holds {column.type}, neither numbers nor texts. Turn it into one of them, or "
+            "leave it out with --ignore (ignored in Python)."
+        )
+    return column
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,9 @@ from pyarrow import parquet
 
 from openfm.data.formats.registry import FORMATS
 from openfm.data.formats.source import Source
+from openfm.data.formats.tables import table_columns
 from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn
+from openfm.encoding import ColumnEncoder, NumberColumn
 from openfm.errors import DataError
 
 TEXT = 'user,price,"day, or night",zip\nu1,3.5,day,10115\nu2,,"a ""night""\nlong",01067\nu1,-1e3,,\n'
@@ -96,6 +98,37 @@ def test_parquet(tmp_path: Path) -> None:
         "word": ["a", "b", "a"],
     }
     assert values(stated.columns["item"]) == ["7", "8", None]
+
+
+def test_whole_numbers_beyond_2_to_the_53(tmp_path: Path) -> None:
+    ids = [2**53 + 1, 2**63 - 1, None]
+    parquet.write_table(pa.table({"id": pa.array(ids, pa.int64())}), tmp_path / "data")
+
+    (block,) = read(tmp_path / "data", "parquet")
+    (stated,) = read(tmp_path / "data", "parquet", categories=["id"])
+
+    assert values(block.columns["id"]) == [2.0**53, 2.0**63, None]  # as those of text
+    assert values(stated.columns["id"]) == ["9007199254740993", "9223372036854775807", None]
+
+
+def test_what_is_neither_numbers_nor_texts_is_refused_where_it_is_used(tmp_path: Path) -> None:
+    table = pa.table({"x": [1.0, 2.0], "e": [[1], [2, 3]], "s": [{"a": 1}, None], "b": [b"\xff", b"a"]})
+    parquet.write_table(table, tmp_path / "data")
+    for blocks in (read(tmp_path / "data", "parquet"), list(table_columns(table))):
+        assert values(blocks[0].columns["x"]) == [1.0, 2.0]
+        assert ColumnEncoder.fit(blocks, ignored=["e", "s", "b"]).feature_dim == 1
+        assert ColumnEncoder.fit(blocks, ignored=["e", "s", "b"]).encode(blocks[0]).rows.nnz == 2
+        for name, type in (("e", r"list<.*: int64>"), ("s", r"struct<a: int64>"), ("b", "binary")):
+            others = {"e", "s", "b"} - {name}
+            message = f"^Column '{name}' holds {type}, neither numbers nor texts\\. .* leave it out with --ignore"
+            with pytest.raises(DataError, match=message):
+                ColumnEncoder.fit(blocks, ignored=others)
+            with pytest.raises(DataError, match=message):
+                ColumnEncoder.fit(blocks, ignored=others, categorical=[name])
+            with pytest.raises(DataError, match=message):
+                ColumnEncoder.fit(blocks, ignored=others, hashed={name: 9})
+            with pytest.raises(DataError, match=message):
+                ColumnEncoder([NumberColumn(name, 0, 0.0, 1.0)]).encode(blocks[0])
 
 
 def test_faults_are_those_of_rows(tmp_path: Path) -> None:
