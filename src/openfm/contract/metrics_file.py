@@ -114,11 +114,16 @@ class MetricsFile:
         if self._path is None:
             return
         with self._telling_failures():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+            text = "".join(f"{line}\n" for line in self._lines)
+            if self._path.exists() and (self._path.is_symlink() or not self._path.is_file()):
+                self._path.write_text(text, encoding="utf-8")  # a link or a device stays what it is
+                return
+            target = self._path.resolve()  # where a link that leads nowhere yet points to
+            target.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = target.with_name(f".{target.name}.{os.getpid()}")
             try:
-                unfinished.write_text("".join(f"{line}\n" for line in self._lines), encoding="utf-8")
-                unfinished.replace(self._path)
+                unfinished.write_text(text, encoding="utf-8")
+                unfinished.replace(target)
             finally:
                 unfinished.unlink(missing_ok=True)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
+from openfm.errors import DataError
 from openfm.fm.metrics import Metric, running_metrics
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.learning.examples import Examples
@@ -24,19 +27,32 @@ class HeldOut:
     """
 
     def __init__(self, examples: Examples, scaling: Scaling) -> None:
-        self._rows = scaling.rows(examples.rows)
+        with np.errstate(over="ignore"):  # what is too large is refused when it is scored
+            self._rows = scaling.rows(examples.rows)
         self._labels, self._weights = examples.labels, examples.weights
         self._scaling = scaling
 
     def score(self, machine: FactorizationMachine, threads: int) -> tuple[tuple[Metric, ...], float]:
-        """The metrics, in the labels' units, and the mean loss by the examples' weights."""
-        scores = self._scaling.scores(machine.score(self._rows, threads=threads))
+        """The metrics, in the labels' units, and the mean loss by the examples' weights.
+
+        Raises:
+            DataError: one of them is not finite.
+        """
         metrics = running_metrics(machine.predictor_type)
-        metrics.add_scores(scores, self._labels)
-        if self._weights is None:
-            return tuple(metrics.values()), metrics.loss
-        losses = _losses(scores, self._labels, machine.predictor_type)
-        return tuple(metrics.values()), float(np.average(losses, weights=self._weights))
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large is refused below
+            scores = self._scaling.scores(machine.score(self._rows, threads=threads))
+            metrics.add_scores(scores, self._labels)
+            loss = metrics.loss
+            if self._weights is not None:
+                losses = _losses(scores, self._labels, machine.predictor_type)
+                loss = float(np.average(losses, weights=self._weights))
+        found = tuple(metrics.values())
+        if not all(map(math.isfinite, (loss, *(metric.value for metric in found)))):
+            raise DataError(
+                "The metrics of the validation examples are not finite, as their features or labels are far larger "
+                "than those of training: correct them, or scale both to about 1."
+            )
+        return found, loss
 
 
 class Watch:

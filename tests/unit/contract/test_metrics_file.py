@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,29 @@ def test_a_new_training_replaces_the_file_and_a_resumed_one_goes_on(path: Path) 
     MetricsFile(path, fails).start({})
     assert [event["event"] for event in read_metrics(path)] == ["start"]
     assert [each.name for each in path.parent.iterdir()] == ["metrics.jsonl"]
+
+
+def test_links_and_devices_stay_what_they_are(tmp_path: Path) -> None:
+    there, nowhere, pipe = tmp_path / "there", tmp_path / "nowhere", tmp_path / "pipe"
+    (tmp_path / "file").write_text("older\n" * 99)
+    there.symlink_to("file")
+    nowhere.symlink_to(tmp_path / "new" / "file")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        for path in (there, nowhere, pipe):
+            file = MetricsFile(path, fails)
+            file.start({})
+            file.end(epochs=1, seconds=1, stopped=False)
+        received = os.read(reader, 10_000)
+    finally:
+        os.close(reader)
+    assert there.is_symlink()
+    assert nowhere.is_symlink()
+    for text in ((tmp_path / "file").read_bytes(), (tmp_path / "new" / "file").read_bytes(), received):
+        assert [json.loads(line)["event"] for line in text.splitlines()] == ["start", "end"]
+    assert pipe.is_fifo()
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_only_so_many_lines_are_remembered(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,3 +230,16 @@ def test_wrong_labels_are_refused() -> None:
     train = planted(100, REGRESSOR)
     with pytest.raises(DataError, match="training examples"):
         fit(train, LearningSettings(predictor_type=CLASSIFIER))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_validation_examples_beyond_all_are_refused(weighted: bool) -> None:
+    train = planted(200, REGRESSOR)
+    settings = LearningSettings(predictor_type=REGRESSOR, epochs=2, early_stopping=True)
+    weights = np.ones(200, np.float32) if weighted else None
+    far = Examples(planted(200, REGRESSOR, seed=1, size=3e37).rows, train.labels, weights)
+    with pytest.raises(DataError, match="The metrics of the validation examples are not finite, as their features or"):
+        fit(train, settings, validation=far)
+    far = Examples(train.rows, train.labels + np.float32(1e38), weights)
+    with pytest.raises(DataError, match="The metrics of the validation examples are not finite, as their features or"):
+        fit(train, settings, validation=far)
