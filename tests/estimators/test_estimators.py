@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,6 +154,39 @@ def test_partial_fit_checks_what_comes_later() -> None:
         model.partial_fit(X, y, classes=[0, 2])
     with pytest.raises(ValueError, match="features"):
         model.partial_fit(X[:, :2], y)
+
+
+def test_partial_fit_goes_by_parameters_that_were_changed() -> None:
+    X, y = interaction()
+    model = Classifier(random_state=1).partial_fit(X, y)
+    learner = model._learner
+    assert model.partial_fit(X, y)._learner is learner
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match=r"num_factors 32 .*; the training asks for 3, 4 and"):
+        model.set_params(num_factors=4).partial_fit(X, y)
+    assert (model.n_iter_, model._learner) == (2, learner)
+    assert np.array_equal(model.predict_proba(X), before)
+    still = {"bias_lr": 0, "linear_lr": 0, "factors_lr": 0}
+    model.set_params(num_factors=None, **still).partial_fit(X, y)
+    assert model.n_iter_ == 3
+    assert np.allclose(model.predict_proba(X), before, atol=1e-5)  # with those rates nothing is learned
+    assert model.model_.training_parameters["factors_lr"] == "0"
+
+
+@pytest.mark.parametrize("random_state", [3, None, np.random.RandomState(5)])
+def test_partial_fit_keeps_the_optimisers_state_on_other_threads(random_state: Any) -> None:
+    X, y = interaction()
+    model = Regressor(random_state=random_state).partial_fit(X, y)
+    learner = model._learner
+    as_before = learner.scaled_machine().linear
+    steps = learner._trainers[0].step
+    model.set_params(n_jobs=2).partial_fit(X, y)
+    assert model._learner is learner
+    assert learner._trainers[0].step == 2 * steps
+    assert not np.array_equal(learner.scaled_machine().linear, as_before)
+    if random_state == 3:
+        alone = Regressor(random_state=3).partial_fit(X, y).partial_fit(X, y)
+        assert np.array_equal(alone.predict(X), model.predict(X))
 
 
 def test_partial_fit_goes_on_from_fit_and_from_a_pickle() -> None:

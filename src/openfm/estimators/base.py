@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -200,13 +201,20 @@ class FactorizationMachineEstimator(BaseEstimator):
         self._keep(fitted.machine, fitted.settings, len(examples))
 
     def _train_more(self, examples: Examples, initial: FactorizationMachine | None) -> None:
-        """One epoch, from where the last one ended."""
+        """One epoch, from where the last one ended.
+
+        Raises:
+            CustomerError: ``initial`` is of another shape than the parameters ask for now; nothing is changed then.
+        """
         examples = examples.checked(self._predictor_type, "training examples")
         settings = self._settings()
         examples = examples.normalized() if settings.normalize_weights else examples
         learner: Learner | None = self.__dict__.get("_learner")
-        if learner is None:
+        if learner is not None and not isinstance(self.random_state, int | np.integer):
+            settings = replace(settings, seed=learner.settings.seed)  # each look at it gives another one
+        if learner is None or learner.settings != settings:
             learner = Learner(examples, settings, initial=initial, threads=self._job_threads())
+        learner.use_threads(self._job_threads())
         done = 0 if initial is None and "_learner" not in self.__dict__ else self.n_iter_
         learner.epoch(learner.scaling.scaled(examples), done)
         self._learner = learner

@@ -48,6 +48,7 @@ class Learner:
         threads: int = 1,
     ) -> None:
         self._settings = settings
+        self._threads = threads
         self._scaling = Scaling.of(examples, settings)
         self._batch_size = settings.batch_size(len(examples))
         width = examples.rows.feature_dim
@@ -55,12 +56,17 @@ class Learner:
             _check_fits(initial, width, settings)
             initial = self._scaling.learner_machine(initial)
         told = settings.training_settings(width, self._batch_size, self._bias_start(examples))
-        of_members = member_settings(told, settings.members)
+        self._of_members = of_members = member_settings(told, settings.members)
         starts = [None] * len(of_members) if initial is None else parted(initial, of_members)
         self._trainers = [
             Trainer(of_member, initial=start, threads=threads)
             for of_member, start in zip(of_members, starts, strict=True)
         ]
+
+    @property
+    def settings(self) -> LearningSettings:
+        """How it learns."""
+        return self._settings
 
     @property
     def scaling(self) -> Scaling:
@@ -89,6 +95,15 @@ class Learner:
                 "features and labels to about 1."
             )
         return found
+
+    def use_threads(self, threads: int) -> None:
+        """Go on with so many threads, which changes no result."""
+        if threads == self._threads:
+            return
+        trainers = [Trainer(of_member, threads=threads) for of_member in self._of_members]
+        for trainer, present in zip(trainers, self._trainers, strict=True):
+            trainer.restore(present.state())
+        self._trainers, self._threads = trainers, threads
 
     def epoch(self, examples: Examples, number: int, on_rows: OnRows | None = None) -> RunningMetrics:
         """Learn the scaled examples once (``scaling.scaled``).
