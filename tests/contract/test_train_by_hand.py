@@ -256,6 +256,14 @@ def test_a_training_that_stops_early_says_so(folder: Path, tmp_path: Path) -> No
         (["ratings.csv", "--target", "user", "--out", "m"], "'user' holds texts"),
         (["ratings.csv", "--target", "rating", "--out", "nowhere/m"], "There is no folder 'nowhere'. Make it first."),
         (["ratings.csv", "--target", "rating", "--out", "m", "--hashed", "user=many"], "'user=many' is no column with"),
+        (
+            ["-", "--target", "rating", "--out", "m", "--test", "-"],
+            "DATA and --test are -, but standard input can be read only once.",
+        ),
+        (
+            ["ratings.csv", "--target", "rating", "--out", "m", "--test", "-", "--validation", "-"],
+            "--validation and --test are -, but",
+        ),
         (["--target", "rating"], "--target is for training on a file: name it, as in openfm train ratings.csv"),
         (["alike.csv", "--target", "rating", "--out", "m"], "All labels are 4, which may be classes or numbers"),
         (["signs.csv", "--target", "rating", "--out", "m"], "All labels are -1 and 1, which may be classes or numbers"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ def train(context: click.Context, /, data: str | None, **options: Any) -> None:
         sys.exit(_train_by_contract())
     if options["out"] is None:
         raise click.UsageError("Say with --out where the model is to be written, such as --out model.tar.gz.")
+    _refuse_standard_input_twice({"DATA": data, "--validation": options["validation"], "--test": options["test"]})
     from openfm.cli.training.run import train_by_hand
 
     with failing_in_one_sentence():
@@ -102,6 +104,15 @@ def _refuse_options(context: click.Context) -> None:
                 "--target rating --out model.tar.gz. Without a file, everything comes from the folder that "
                 "SAGEMAKER_BASE_DIR names."
             )
+
+
+def _refuse_standard_input_twice(files: Mapping[str, str | None]) -> None:
+    names = [name for name, path in files.items() if path == "-"]
+    if len(names) > 1:
+        raise click.UsageError(
+            f"{' and '.join(names)} are -, but standard input can be read only once. Give one of them as -, and of "
+            "the others the files."
+        )
 
 
 def _train_by_contract() -> int:
