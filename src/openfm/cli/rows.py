@@ -73,8 +73,10 @@ class RecordsFile:
         source = source_of(self.path)
         format = self._format(source.path)
         if encoder is not None and format.read_columns is not None and self.options.header:
-            target = self.options.target
-            return _encoded(source, format, encoder, None if target is None else str(target))
+            target, weight = (
+                None if column is None else str(column) for column in (self.options.target, self.options.weight)
+            )
+            return _encoded(source, format, encoder, target, weight)
         return read_blocks(source, format, replace(self.options, feature_dim=feature_dim, identities=identities))
 
     def rows(self, feature_dim: int, encoder: ColumnEncoder | None) -> SparseRows:
@@ -142,9 +144,11 @@ def records_options(parameter: str) -> Callable[[Callable[..., None]], Callable[
     return decorate
 
 
-def _encoded(source: Source, format: Format, encoder: ColumnEncoder, target: str | None) -> Iterator[RecordBlock]:
+def _encoded(
+    source: Source, format: Format, encoder: ColumnEncoder, target: str | None, weight: str | None
+) -> Iterator[RecordBlock]:
     unseen: Counter[str] = Counter()
-    yield from encoded_records(source, format, encoder, target=target, unseen=unseen)
+    yield from encoded_records(source, format, encoder, target=target, weight=weight, unseen=unseen)
     tell_unseen(unseen)
 
 

@@ -20,7 +20,7 @@ from openfm.encoding.columns import ColumnValueError, NumberColumn
 from openfm.encoding.encoder import ColumnEncoder, Kept, encode_kept, fit_and_keep
 from openfm.errors import DataError
 
-__all__ = ["column_blocks", "encoded_records", "fit_and_encode", "fit_table", "numbers_of"]
+__all__ = ["column_blocks", "encoded_records", "fit_and_encode", "fit_table", "numbers_of", "weights_of"]
 
 
 AnyScalar = TypeVar("AnyScalar", np.float64, np.float32, np.int32)
@@ -98,7 +98,7 @@ def encoded_records(
         try:
             encoded = encoder.encode(block, first_row=row)
             labels = None if target is None else numbers_of(block, target, "label", first_row=row)
-            weights = None if weight is None else _weights_of(block, weight, first_row=row)
+            weights = None if weight is None else weights_of(block, weight, first_row=row)
         except DataError as error:
             raise _named(source, error) from error
         if unseen is not None:
@@ -178,7 +178,7 @@ class _KeptTable:
         if self._target is not None:
             arrays.append(numbers_of(block, self._target, "label", first_row=sum(self._rows)))
         if self._weight is not None:
-            arrays.append(_weights_of(block, self._weight, first_row=sum(self._rows)))
+            arrays.append(weights_of(block, self._weight, first_row=sum(self._rows)))
         for array in arrays:
             self._file.write(np.ascontiguousarray(array).data)
         self._rows.append(block.rows)
@@ -240,7 +240,17 @@ def numbers_of(block: ColumnBlock, name: str, what: str, *, first_row: int = 0) 
     return numbers
 
 
-def _weights_of(block: ColumnBlock, name: str, *, first_row: int) -> npt.NDArray[np.float32]:
+def weights_of(block: ColumnBlock, name: str, *, first_row: int = 0) -> npt.NDArray[np.float32]:
+    """A column of weights: float32, shape (rows,), each finite and at least 0.
+
+    Args:
+        block: the rows.
+        name: of the column.
+        first_row: the number of the block's first row, for errors.
+
+    Raises:
+        DataError: as :func:`numbers_of`, or a weight is below 0.
+    """
     weights = numbers_of(block, name, "weight", first_row=first_row)
     if (weights < 0).any():
         row = int(np.argmax(weights < 0))

@@ -16,7 +16,7 @@ from openfm.data.formats.registry import find_format
 from openfm.data.formats.source import Source
 from openfm.data.formats.typed import ColumnBlock
 from openfm.encoding import ColumnEncoder
-from openfm.encoding.tables import column_blocks, numbers_of
+from openfm.encoding.tables import column_blocks, numbers_of, weights_of
 from openfm.errors import CustomerError, DataError
 from openfm.fm.rows import SparseRows
 from openfm.learning import Examples
@@ -140,7 +140,7 @@ class DataReader:
                 encoded = self.encoder.encode(block, first_row=first)
                 labels.append(numbers_of(block, self.encoder.target, "label", first_row=first))
                 if self.encoder.weight is not None:
-                    weights.append(numbers_of(block, self.encoder.weight, "weight", first_row=first))
+                    weights.append(weights_of(block, self.encoder.weight, first_row=first))
             except DataError as error:
                 raise source.error(f"{source.name}: {error.message}") from error
             rows.append(encoded.rows)
