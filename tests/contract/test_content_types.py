@@ -152,6 +152,7 @@ def test_text_comes_through_fifos(tmp_path: Path, reference: Path) -> None:
             "Line 1, column 2 of '{}' holds '-2', where a weight of at least 0 is needed",
         ),
         ("text/csv; weight=0", "1\n", "Channel 'train' states text/csv with weight=0, but weight is the number of"),
+        (f"text/csv; weight={'9' * 5000}", "1\n", "but weight is the number of"),
         ("text/csv; weight=w", "1\n", "Channel 'train' states text/csv with weight=w, but weight is the number of"),
         ("text/csv; weight=14", "1\n", "'{}' has 14 columns by its feature_dim, numbered from 0: none is number 14"),
         ("text/libsvm; index-base=0; weight=1", "1\n", "has the parameter 'weight=1', which is not known"),

@@ -12,6 +12,9 @@ __all__ = ["DEFAULT_BUCKETS", "buckets_of_columns", "names_of_columns"]
 DEFAULT_BUCKETS = 2**16
 """Features that a hashed column gets where their number is not given."""
 
+_MOST_DIGITS = 10  # more features than any model has; int() refuses thousands of digits
+_LONGEST_SHOWN = 60
+
 
 def names_of_columns(_context: click.Context, _parameter: click.Parameter, texts: Iterable[str]) -> tuple[str, ...]:
     """``user,item`` as two names; a name that holds a comma stands in quotes: ``"a, b",c``.
@@ -34,9 +37,14 @@ def buckets_of_columns(_context: click.Context, _parameter: click.Parameter, tex
     buckets: dict[str, int] = {}
     for text in texts:
         name, equals, number = text.rpartition("=") if "=" in text else (text, "", "")
-        if not name or (equals and not (number.isdecimal() and int(number) >= 1)):
-            raise click.BadParameter(f"'{text}' is no column with a number of features such as agent=1000.")
+        if not name or (equals and not _is_count(number)):
+            shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+            raise click.BadParameter(f"'{shown}' is no column with a number of features such as agent=1000.")
         if name in buckets:
             raise click.BadParameter(f"the column '{name}' is named twice.")
         buckets[name] = int(number) if equals else DEFAULT_BUCKETS
     return buckets
+
+
+def _is_count(number: str) -> bool:
+    return number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS and int(number) >= 1

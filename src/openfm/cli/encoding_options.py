@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
 from openfm.artifact import load_encoder, save_encoder
+from openfm.cli.column_options import buckets_of_columns, names_of_columns
 from openfm.data.formats.format import Format
 from openfm.data.formats.source import Source
 from openfm.data.records import RecordBlock
@@ -33,7 +34,7 @@ class EncodingOptions:
     """
 
     categorical: tuple[str, ...] = ()
-    hashed: tuple[tuple[str, int], ...] = ()
+    hashed: Mapping[str, int] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     load: Path | None = None
     save: Path | None = None
@@ -83,7 +84,7 @@ class EncodingOptions:
             target=target,
             weight=weight,
             categorical=self.categorical,
-            hashed=dict(self.hashed),
+            hashed=self.hashed,
             ignored=self.ignored,
         )
         if self.save is not None:
@@ -91,33 +92,29 @@ class EncodingOptions:
         return records
 
 
-def _hashed(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
-    found: dict[str, int] = {}
-    for text in texts:
-        column, _, buckets = text.rpartition("=")
-        if not (column and buckets.isascii() and buckets.isdigit() and int(buckets) > 0):
-            raise click.BadParameter(f"'{text}' is no column with a number of features such as agent=10000.")
-        if column in found:
-            raise click.BadParameter(f"Column '{column}' is named twice.")
-        found[column] = int(buckets)
-    return tuple(found.items())
-
-
 _OPTIONS = (
     click.option(
         "--categorical",
         multiple=True,
-        metavar="COLUMN",
-        help="A column of ids that look like numbers: one feature each. Texts need not be named. Repeatable.",
+        metavar="COLUMNS",
+        callback=names_of_columns,
+        help="Columns of ids, such as user,item, where they look like numbers: one feature each. Repeatable.",
     ),
     click.option(
         "--hashed",
         multiple=True,
-        metavar="COLUMN=N",
-        callback=_hashed,
-        help="A column with new values all the time: its texts are hashed into N features. Repeatable.",
+        metavar="COLUMN[=BUCKETS]",
+        callback=buckets_of_columns,
+        help="A column of ids of which new ones will come: hashed to so many features (65536). Repeatable.",
     ),
-    click.option("--ignore", "ignored", multiple=True, metavar="COLUMN", help="A column to leave out. Repeatable."),
+    click.option(
+        "--ignore",
+        "ignored",
+        multiple=True,
+        metavar="COLUMNS",
+        callback=names_of_columns,
+        help="Columns to leave out. Repeatable.",
+    ),
     click.option(
         "--encoder",
         "load",
@@ -140,7 +137,7 @@ def encoding_options(verb: Callable[..., None]) -> Callable[..., None]:
     def with_encoding(
         *,
         categorical: tuple[str, ...],
-        hashed: tuple[tuple[str, int], ...],
+        hashed: dict[str, int],
         ignored: tuple[str, ...],
         load: Path | None,
         save: Path | None,

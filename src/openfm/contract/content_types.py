@@ -94,9 +94,9 @@ def _csv(parameters: dict[str, str], channel: str) -> ContentType:
             "first column. Write text/csv;label_size=1."
         )
     weight = parameters.pop("weight", None)
-    if weight is not None and not (weight.isascii() and weight.isdigit() and int(weight) > 0):
+    if weight is not None and not (weight.isascii() and weight.isdigit() and len(weight) < 10 and int(weight) > 0):
         raise ChannelError(
-            f"Channel '{channel}' states text/csv with weight={weight}, but weight is the number of the weights' "
+            f"Channel '{channel}' states text/csv with weight={weight:.60}, but weight is the number of the weights' "
             "column, counted from 0, and the first column is the label. Write text/csv;weight=1 for the second one."
         )
     return ContentType("csv", weight=None if weight is None else int(weight))

@@ -62,6 +62,10 @@ def test_convert_with_options_on_columns(run: Any) -> None:
     assert X.toarray()[:, :2].tolist() == [[1, 0], [0, 1], [1, 0]]
     assert X.toarray()[:, 2:].sum(axis=1).tolist() == [1, 1, 1]
     text = Path("ids.csv").read_bytes()
+    lists = ["--categorical", "id,note", "--hashed", "agent", "--target", "y"]
+    assert run("convert", "ids.csv", "many.libsvm", "--index-base", "0", *lists).exit_code == 0
+    X, _ = openfm.read_data("many.libsvm", index_base=0, feature_dim=2 + 3 + 65536)
+    assert X.sum(axis=1).tolist() == [[3], [3], [3]]
     assert (
         run("convert", "-", "again.libsvm", "--from", "csv", "--index-base", "0", *options, stdin=text).exit_code == 0
     )
@@ -79,9 +83,11 @@ def test_convert_from_a_stream_by_an_encoder(run: Any, model: openfm.Model) -> N
     ("arguments", "message"),
     [
         (["--encoder", "model", "--hashed", "user=3"], "--encoder says what becomes of all columns"),
-        (["--hashed", "user"], "'user' is no column with a number of features such as agent=10000"),
+        (["--hashed", "=5"], "'=5' is no column with a number of features such as agent=1000"),
+        (["--hashed", "user=" + "9" * 5000], "is no column with a number of features"),
+        (["--categorical", "user,,item"], "there is an empty name"),
         (["--hashed", "user=0"], "'user=0' is no column with a number of features"),
-        (["--hashed", "user=2", "--hashed", "user=3"], "Column 'user' is named twice"),
+        (["--hashed", "user=2", "--hashed", "user=3"], "column 'user' is named twice"),
         (["--categorical", "usr"], "ClientError: 'ratings.csv': The table has no column 'usr'"),
         (["--categorical", "user", "--no-header"], "Ids are in columns with names"),
         (["--categorical", "user", "--feature-dim", "3"], "the encoder says how many features they make"),
@@ -187,3 +193,18 @@ def test_thresholds(run: Any) -> None:
     again = openfm.load_model("classifier")
     assert again.threshold is not None
     assert again.encoder is not None
+
+
+def test_weights_are_looked_at_where_columns_are_encoded(run: Any, model: openfm.Model) -> None:
+    Path("weighted.csv").write_text("user,item,price,count\nu1,i7,1,2\nu1,i9,2,-3\n")
+    assert run("predict", "model", "weighted.csv").exit_code == 0
+    result = run("predict", "model", "weighted.csv", "--weight", "count")
+    assert result.exit_code == 2
+    assert "'weighted.csv': Row 1 has -3 in column 'count', where a weight of at least 0 is needed" in result.stderr
+
+
+def test_training_names_the_row_of_a_negative_weight(run: Any) -> None:
+    Path("weighted.csv").write_text("y,user,count\n1,u1,2\n2,u2,3\n3,u1,-1\n")
+    result = run("train", "weighted.csv", "--target", "y", "--weight", "count", "--out", "trained")
+    assert (result.exit_code, Path("trained").exists()) == (2, False)
+    assert "'weighted.csv': Row 2 has -1 in column 'count', where a weight of at least 0 is needed" in result.stderr

@@ -28,6 +28,8 @@ __all__ = [
 MAX_COLUMNS = 65536
 """The widest rows that are written as a table. Beyond it most are zeros, which sparse formats leave out."""
 
+_MOST_DIGITS = 10  # of a column's number; int() refuses thousands
+
 
 def column_names(feature_dim: int, target: str | None, weight: str | None = None) -> list[str]:
     """What columns are called in tables that are written: target and weight, if they are there, then ``f0``, ``f1`` ...
@@ -105,9 +107,10 @@ def target_number(
             raise source.error(f"{source.name} has {len(names)} columns, numbered from 0: none is the {role} {target}.")
         return target
     if names is None:
-        if not (target.isascii() and target.isdigit()):
+        if not (target.isascii() and target.isdigit() and len(target) <= _MOST_DIGITS):
             raise source.error(
-                f"The columns of {source.name} have no names: give the {role} by its number, from 0, not as '{target}'."
+                f"The columns of {source.name} have no names: give the {role} by its number, from 0, not as "
+                f"'{target:.60}'."
             )
         return int(target)
     if target not in names:

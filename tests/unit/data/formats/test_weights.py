@@ -123,6 +123,7 @@ def test_formats_without_a_place_refuse(tmp_path: Path, name: str) -> None:
             {"weight": 2, "header": False, "feature_dim": 1},
             "'{}' has 2 columns by its feature_dim, numbered from 0: none is number 2",
         ),
+        ("1,2\n", {"weight": "9" * 5000, "header": False}, "have no names: give the weight by its number, from 0"),
         ("1,2\n", {"weight": "w", "header": False}, "have no names: give the weight by its number, from 0, not as 'w'"),
     ],
 )
