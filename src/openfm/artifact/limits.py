@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Protocol
 
+from openfm.encoding.members import MAX_MEMBERS_BYTES
 from openfm.errors import ArtifactError
 
 __all__ = ["MAX_ENCODER_BYTES", "MAX_EXTRAS_BYTES", "MAX_JSON_BYTES", "BoundedReader", "unpacked_limit"]
@@ -15,8 +16,8 @@ MAX_JSON_BYTES = 2**20
 MAX_EXTRAS_BYTES = 4 * 2**20
 """What the members ``openfm/*`` of a model file may take together, but for the encoder's."""
 
-MAX_ENCODER_BYTES = 2**31
-"""What the encoder's members may take together: those of a hundred million ids do not."""
+MAX_ENCODER_BYTES = MAX_MEMBERS_BYTES
+"""What the encoder's members may take together."""
 
 _SMALLEST_LIMIT = 2**30
 _LARGEST_RATIO = 100

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from openfm.data.formats.typed import Categories, ColumnBlock
 from openfm.encoding.columns import Cells, ColumnSpec, NumberColumn, OneHotColumn
 from openfm.encoding.fitting import ColumnFit, HashedFit, NumberFit, OneHotFit
-from openfm.encoding.members import read_members, write_members
+from openfm.encoding.members import check_storable, read_members, write_members
 from openfm.errors import DataError
 from openfm.fm.rows import MAX_FEATURE_DIM, SparseRows
 
@@ -109,7 +109,7 @@ class ColumnEncoder:
 
         Raises:
             DataError: there are no rows, a column that is named is not there or named twice, a column does not hold
-                what it should, or there are too many features.
+                what it should, or there are too many columns, texts or features.
         """
         return cls._fit(blocks, _Roles(target, weight, categorical, hashed or {}, ignored))
 
@@ -125,10 +125,12 @@ class ColumnEncoder:
         if fits is None:
             raise DataError("The table has no rows to fit an encoder on. Give at least one.")
         columns: list[ColumnSpec] = []
+        ignored = sorted(roles.ignored)
         for fit in fits.values():
             columns.append(fit.spec(columns[-1].first + columns[-1].features if columns else 0))
+        check_storable(columns, roles.target, roles.weight, ignored)
         try:
-            return cls(columns, target=roles.target, weight=roles.weight, ignored=sorted(roles.ignored))
+            return cls(columns, target=roles.target, weight=roles.weight, ignored=ignored)
         except ValueError as error:
             raise DataError(
                 f"No encoder can be made of the table: {error}. Leave columns out or in, or hash those with the most "
@@ -282,7 +284,8 @@ class ColumnEncoder:
         """The encoder as members ``openfm/*`` of a model file: equal encoders, equal bytes.
 
         Raises:
-            DataError: the texts of a column take more than 4 GiB.
+            DataError: there are more columns or texts than can be read again: 5000 columns of texts, 16 MiB of columns'
+                names, or 2 GiB of texts.
         """
         return write_members(self._columns, self._target, self._weight, self._ignored)
 

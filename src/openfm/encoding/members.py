@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,17 @@ from openfm.native import _core
 if TYPE_CHECKING:
     from openfm.encoding.encoder import ColumnEncoder
 
-__all__ = ["MAX_SPEC_BYTES", "SPEC_MEMBER", "TEXTS_PREFIX", "is_encoder_member", "read_members", "write_members"]
+__all__ = [
+    "MAX_MEMBERS_BYTES",
+    "MAX_SPEC_BYTES",
+    "MAX_TEXT_COLUMNS",
+    "SPEC_MEMBER",
+    "TEXTS_PREFIX",
+    "check_storable",
+    "is_encoder_member",
+    "read_members",
+    "write_members",
+]
 
 SPEC_MEMBER = "openfm/encoder.json"
 """The member that says what becomes of each column."""
@@ -43,9 +53,14 @@ TEXTS_PREFIX = "openfm/encoder/"
 MAX_SPEC_BYTES = 16 * 2**20
 """``openfm/encoder.json`` has about a hundred bytes for each column; no more than this is read."""
 
+MAX_MEMBERS_BYTES = 2**31
+"""What all members may take together: those of a hundred million ids do not."""
+
+MAX_TEXT_COLUMNS = 5000
+"""Each one-hot column has two members, and of a zip file's directory no more than 1 MiB is read."""
+
 _VERSION = 1
 _OFFSETS = np.dtype("<u4")
-_MOST_TEXT_BYTES = int(np.iinfo(_OFFSETS).max)
 
 
 def is_encoder_member(name: str) -> bool:
@@ -53,27 +68,64 @@ def is_encoder_member(name: str) -> bool:
     return name == SPEC_MEMBER or name.startswith(TEXTS_PREFIX)
 
 
+def check_storable(
+    columns: Sequence[ColumnSpec], target: str | None, weight: str | None, ignored: Iterable[str]
+) -> None:
+    """Check that the members of an encoder can be read again.
+
+    Raises:
+        DataError: there are too many columns or texts for that; says what to do.
+    """
+    with_texts = [column for column in columns if isinstance(column, OneHotColumn)]
+    if len(with_texts) > MAX_TEXT_COLUMNS:
+        raise DataError(
+            f"{len(with_texts)} columns are one-hot, and a model has room for {MAX_TEXT_COLUMNS} such. Leave columns "
+            "out, or hash them."
+        )
+    spec = len(_spec(columns, target, weight, ignored))
+    if spec > MAX_SPEC_BYTES:
+        raise DataError(
+            f"The names of {len(columns)} columns, and what becomes of each, take {spec} bytes, and a model has room "
+            f"for {MAX_SPEC_BYTES}. Leave columns out, or give the table as records of features, which have no names."
+        )
+    sizes = [_text_bytes(column) for column in with_texts]
+    if spec + sum(sizes) > MAX_MEMBERS_BYTES:
+        largest = with_texts[sizes.index(max(sizes))]
+        raise DataError(
+            f"The texts of the columns take {sum(sizes)} bytes, most of them those of '{largest.name}', and a model "
+            f"has room for {MAX_MEMBERS_BYTES}. Hash columns with many different texts."
+        )
+
+
 def write_members(
-    columns: Iterable[ColumnSpec], target: str | None, weight: str | None, ignored: Iterable[str]
+    columns: Sequence[ColumnSpec], target: str | None, weight: str | None, ignored: Sequence[str]
 ) -> dict[str, bytes]:
     """The members of an encoder: see :meth:`openfm.encoding.ColumnEncoder.to_members`."""
-    members: dict[str, bytes] = {}
-    documents: list[dict[str, Any]] = []
+    check_storable(columns, target, weight, ignored)
+    members = {SPEC_MEMBER: _spec(columns, target, weight, ignored)}
     for number, column in enumerate(columns):
+        if isinstance(column, OneHotColumn):
+            members[f"{TEXTS_PREFIX}{number}.offsets"] = column.vocabulary.offsets.astype(_OFFSETS).tobytes()
+            members[f"{TEXTS_PREFIX}{number}.utf8"] = column.vocabulary.utf8.tobytes()
+    return members
+
+
+def _spec(columns: Iterable[ColumnSpec], target: str | None, weight: str | None, ignored: Iterable[str]) -> bytes:
+    documents: list[dict[str, Any]] = []
+    for column in columns:
         if isinstance(column, NumberColumn):
             document = {"kind": "number", "shift": column.shift, "scale": column.scale}
         elif isinstance(column, HashedColumn):
             document = {"kind": "hashed", "buckets": column.buckets}
         else:
             document = {"kind": "one_hot", "texts": column.features}
-            offsets, utf8 = column.vocabulary.offsets, column.vocabulary.utf8
-            if len(utf8) > _MOST_TEXT_BYTES:
-                raise DataError(f"The texts of column '{column.name}' take more than 4 GiB. Hash the column.")
-            members[f"{TEXTS_PREFIX}{number}.offsets"] = offsets.astype(_OFFSETS).tobytes()
-            members[f"{TEXTS_PREFIX}{number}.utf8"] = utf8.tobytes()
         documents.append({"name": column.name, **document})
     spec = {"version": _VERSION, "target": target, "weight": weight, "ignored": list(ignored), "columns": documents}
-    return {SPEC_MEMBER: json.dumps(spec).encode(), **members}
+    return json.dumps(spec).encode()
+
+
+def _text_bytes(column: OneHotColumn) -> int:
+    return _OFFSETS.itemsize * (column.features + 1) + len(column.vocabulary.utf8)
 
 
 def read_members(make: Callable[..., ColumnEncoder], extras: Mapping[str, bytes]) -> ColumnEncoder:

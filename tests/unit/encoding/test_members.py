@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from openfm import ArtifactError, ColumnEncoder
+from openfm import ArtifactError, ColumnEncoder, DataError
+from openfm.artifact import Model, load_model
+from openfm.encoding.members import MAX_TEXT_COLUMNS
+from openfm.fm.model import FactorizationMachine, PredictorType
 from support.tables import RATINGS, block_of
 
 Members = dict[str, bytes]
@@ -115,3 +119,27 @@ def test_damaged(damage: Callable[[Members], object], message: str) -> None:
     damage(members)
     with pytest.raises(ArtifactError, match=message):
         ColumnEncoder.from_members(members)
+
+
+def test_what_could_not_be_read_again_is_refused_when_it_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = block_of({"user": ["u1", "u2"], "item": ["i" * 50, "j"], "price": [1.0, 2.0]})
+    members = ColumnEncoder.fit([block]).to_members()
+    size = sum(map(len, members.values()))
+    for name, most, message in (
+        ("MAX_TEXT_COLUMNS", 2, "2 columns are one-hot, and a model has room for 1 such"),
+        ("MAX_SPEC_BYTES", len(members[SPEC]), f"The names of 3 columns, .* take {len(members[SPEC])} bytes"),
+        ("MAX_MEMBERS_BYTES", size, f"take {size - len(members[SPEC])} bytes, most of them those of 'item'"),
+    ):
+        monkeypatch.setattr(f"openfm.encoding.members.{name}", most)
+        assert ColumnEncoder.fit([block]).to_members() == members
+        monkeypatch.setattr(f"openfm.encoding.members.{name}", most - 1)
+        with pytest.raises(DataError, match=message):
+            ColumnEncoder.fit([block])
+        monkeypatch.undo()
+
+
+def test_as_many_columns_of_texts_as_there_may_be_are_read_again(tmp_path: Path) -> None:
+    encoder = ColumnEncoder.fit([block_of({f"c{number}": ["a"] for number in range(MAX_TEXT_COLUMNS)})])
+    machine = FactorizationMachine(0, [0] * MAX_TEXT_COLUMNS, [[0]] * MAX_TEXT_COLUMNS, PredictorType.REGRESSOR)
+    path = Model(machine).with_encoder(encoder).save(tmp_path)
+    assert load_model(path).feature_dim == MAX_TEXT_COLUMNS
