@@ -5,9 +5,9 @@
     {"columns": {"user": "u42", "item": "i7", "price": 3.5}}
 
 A column of categories takes text, or a whole number, which stands for its decimal digits; a column of numbers takes a
-number, where ``true`` and ``false`` count as 1 and 0. What is null or left out is missing and contributes nothing. The
-columns that training ignored, the label's and the weight's may be there, and are not looked at; others are refused. The
-form is openfm's own.
+number, where ``true`` and ``false`` count as 1 and 0. What is null or left out is missing and contributes nothing; in
+CSV that is an empty field, here an empty text. The columns that training ignored, the label's and the weight's may be
+there, and are not looked at; others are refused. The form is openfm's own.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class _Texts:
         self._texts: dict[str, int] = {}
 
     def add(self, row: int, value: object, name: str) -> None:
-        if value is not None:
+        if value is not None and value != "":
             self._rows.append(row)
             self._codes.append(self._texts.setdefault(category(value, f"{MEMBER}.{name}"), len(self._texts)))
 

@@ -50,8 +50,14 @@ def test_what_is_left_out_is_missing() -> None:
     assert rows(USER_AND_ITEM).tolist() == [[1, 0, 0, 0, 1, 0]]
 
 
+def test_an_empty_text_is_missing_as_an_empty_field_of_csv_is() -> None:
+    encoder = ColumnEncoder.fit([block_of({"user": ["u1", "u2"], "agent": ["a", "b"]})], hashed={"agent": 4})
+    request = decode({"columns": {"user": "", "agent": ""}}, encoder=encoder)
+    assert (request.rows.nnz, request.unseen) == (0, {})
+
+
 def test_unseen_values_are_counted() -> None:
-    request = decode({"columns": {"user": "new", "item": "i7"}}, {"columns": {"user": ""}})
+    request = decode({"columns": {"user": "new", "item": "i7"}}, {"columns": {"user": "u"}})
     assert request.unseen == {"user": 2}
     assert decode({"columns": USER_AND_ITEM}).unseen == {}
 

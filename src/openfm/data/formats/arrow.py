@@ -96,7 +96,7 @@ def record_batch(block: RecordBlock, target: str, weight: str) -> pyarrow.Record
 def column_block(batch: pyarrow.RecordBatch, names: list[str], categories: Collection[str]) -> ColumnBlock:
     """A batch's columns as they are: numbers and booleans are numbers unless ``categories`` names them, all else not.
 
-    A column whose type has no text, such as lists, is unreadable.
+    An empty text is missing. A column whose type has no text, such as lists, is unreadable.
     """
     columns = {name: _typed(batch.column(i), is_category=name in categories) for i, name in enumerate(names)}
     return ColumnBlock(columns, batch.num_rows)
@@ -111,7 +111,7 @@ def _typed(column: Any, *, is_category: bool) -> TypedColumn:
         numbers: npt.NDArray[np.float64] = column.cast(pyarrow.float64(), safe=False).to_numpy(zero_copy_only=False)
         return numbers
     try:
-        encoded = column.cast(pyarrow.large_string()).dictionary_encode()
+        encoded = _without_empty(column.cast(pyarrow.large_string())).dictionary_encode()
     except pyarrow.ArrowException:  # there is no text of lists; of bytes there is only if they are UTF-8
         return Unreadable(str(kind))
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
@@ -124,6 +124,17 @@ def _typed(column: Any, *, is_category: bool) -> TypedColumn:
     offsets = np.frombuffer(offsets_buffer, dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
     utf8 = np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, dtype=np.uint8)
     return Categories(codes, offsets - offsets[0], utf8[offsets[0] : offsets[-1]])
+
+
+def _without_empty(texts: Any) -> Any:
+    """The texts, of which empty ones are missing, as empty fields of CSV are."""
+    pyarrow = import_pyarrow()
+    from pyarrow import compute
+
+    are_empty = compute.equal(texts, "")
+    if not compute.any(are_empty).as_py():
+        return texts
+    return compute.if_else(are_empty, pyarrow.scalar(None, texts.type), texts)
 
 
 def _weights(column: npt.NDArray[np.float32], name: str, first_row: int, source: Source) -> npt.NDArray[np.float32]:

@@ -100,6 +100,16 @@ def test_parquet(tmp_path: Path) -> None:
     assert values(stated.columns["item"]) == ["7", "8", None]
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_an_empty_text_is_missing_as_an_empty_field_of_csv_is(tmp_path: Path, kind: pa.DataType) -> None:
+    texts = ["b", "", "a", None, "", "b"]
+    parquet.write_table(pa.table({"user": pa.array(texts, pa.string()).cast(kind)}), tmp_path / "data")
+    (block,) = read(tmp_path / "data", "parquet")
+    assert values(block.columns["user"]) == ["b", None, "a", None, None, "b"]
+    encoder = ColumnEncoder.fit([block])
+    assert [encoder.feature_name(feature) for feature in range(encoder.feature_dim)] == ["user=b", "user=a"]
+
+
 def test_whole_numbers_beyond_2_to_the_53(tmp_path: Path) -> None:
     ids = [2**53 + 1, 2**63 - 1, None]
     parquet.write_table(pa.table({"id": pa.array(ids, pa.int64())}), tmp_path / "data")
