@@ -54,6 +54,8 @@ __all__ = ["train"]
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data, at most.")
 @click.option("--num-factors", type=click.IntRange(min=1), help="Factors of each feature.")
+@click.option("--learning-rate", type=click.FloatRange(min=0), help="Adam's step size, of all parameters.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Rows of a step.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of initial values, order and held-out part.")
 @click.option("--metrics", type=click.Path(dir_okay=False, path_type=Path),
               help="Write each epoch's metrics to this file, for openfm report.")  # fmt: skip

@@ -208,3 +208,12 @@ def test_training_names_the_row_of_a_negative_weight(run: Any) -> None:
     result = run("train", "weighted.csv", "--target", "y", "--weight", "count", "--out", "trained")
     assert (result.exit_code, Path("trained").exists()) == (2, False)
     assert "'weighted.csv': Row 2 has -1 in column 'count', where a weight of at least 0 is needed" in result.stderr
+
+
+def test_training_takes_a_learning_rate_and_a_batch_size(run: Any) -> None:
+    arguments = ["train", "ratings.csv", "--target", "rating", "--quiet", "--epochs", "2", "--out", "trained"]
+    assert run(*arguments, "--learning-rate", "0.25", "--batch-size", "2").exit_code == 0
+    told = openfm.load_model("trained").training_parameters
+    assert {told[name] for name in ("bias_lr", "linear_lr", "factors_lr")} == {"0.25"}
+    assert told["mini_batch_size"] == "2"
+    assert run(*arguments, "--learning-rate", "nan").exit_code == 2

@@ -120,6 +120,10 @@ class _Training:
             kind, why = predictor_type_of(examples.labels)
             self._say(why)
         changes = {name: self._options[name] for name in _SETTINGS if self._options[name] is not None}
+        if (rate := self._options["learning_rate"]) is not None:
+            changes |= dict.fromkeys(("bias_lr", "linear_lr", "factors_lr"), rate)
+        if (size := self._options["batch_size"]) is not None:
+            changes["mini_batch_size"] = size
         if validation is not None or "validation_fraction" in changes:
             changes["early_stopping"] = True
         return LearningSettings.preset(self._options["preset"], kind, **changes)
