@@ -24,8 +24,8 @@ RATINGS: dict[str, Sequence[Any]] = {
 
 def categories(texts: Sequence[str | None]) -> Categories:
     """A column of texts; None is missing."""
-    distinct = list(dict.fromkeys(text for text in texts if text is not None))
-    codes = np.array([-1 if text is None else distinct.index(text) for text in texts], dtype=np.int32)
+    distinct = {text: code for code, text in enumerate(dict.fromkeys(text for text in texts if text is not None))}
+    codes = np.array([-1 if text is None else distinct[text] for text in texts], dtype=np.int32)
     encoded = [text.encode() for text in distinct]
     offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
     return Categories(codes, offsets, np.frombuffer(b"".join(encoded), dtype=np.uint8))
