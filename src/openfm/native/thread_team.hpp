@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -12,6 +13,8 @@
 #include <vector>
 
 namespace openfm {
+
+using SteadyClock = std::chrono::steady_clock;
 
 // Runs part(0), ..., part(parts - 1) on up to `threads` threads, this one among them. Fewer do it all where the system
 // does not give so many.
@@ -56,17 +59,67 @@ public:
             __builtin_ia32_pause();
 #endif
         }
-        std::unique_lock<std::mutex> lock(mutex_);
-        changed_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != generation; });
+        sleep_until_changed(generation);
     }
+
+    // The longest sleep of any member since this was asked last.
+    SteadyClock::duration take_longest_sleep() { return SteadyClock::duration(longest_sleep_.exchange(0)); }
 
 private:
     static constexpr int kSpins = 1500;  // about 50 us
+
+    void sleep_until_changed(unsigned generation) {
+        const SteadyClock::time_point start = SteadyClock::now();
+        std::unique_lock<std::mutex> lock(mutex_);
+        changed_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != generation; });
+        const auto slept = (SteadyClock::now() - start).count();
+        if (slept > longest_sleep_.load()) longest_sleep_.store(slept);  // under the lock
+    }
+
     const int members_;
     std::atomic<int> arrived_{0};
     std::atomic<unsigned> generation_{0};
+    std::atomic<SteadyClock::rep> longest_sleep_{0};
     std::mutex mutex_;
     std::condition_variable changed_;
+};
+
+// How many members a team had better have now. One that has lost its processor to another process holds all others up,
+// for longer than they win by its being there, and it will happen again: the team then goes on with one fewer for a
+// while, which doubles each time that the larger team fails again.
+class TeamPace {
+public:
+    // `all` is the number of those that there are.
+    int members(int all) {
+        if (missing_ > 0 && SteadyClock::now() >= until_) {
+            --missing_;
+            until_ = SteadyClock::now() + pause_;
+        }
+        return std::max(1, all - missing_);
+    }
+
+    // Takes in a batch of so many members that began at `start`, and the longest sleep at its barriers.
+    void add(int members, SteadyClock::time_point start, SteadyClock::duration longest_sleep) {
+        if (members == 1) return;
+        const SteadyClock::time_point now = SteadyClock::now();
+        if (longest_sleep > kLongSleep && longest_sleep * 2 > now - start) {
+            ++missing_;
+            until_ = now + pause_;
+            pause_ = std::min(pause_ * 2, kLongestPause);
+            undisturbed_ = SteadyClock::duration{};
+        } else if (missing_ == 0) {
+            undisturbed_ += now - start;
+            if (undisturbed_ > pause_) pause_ = kShortestPause;
+        }
+    }
+
+private:
+    static constexpr SteadyClock::duration kLongSleep = std::chrono::microseconds(300);
+    static constexpr SteadyClock::duration kShortestPause = std::chrono::milliseconds(30);
+    static constexpr SteadyClock::duration kLongestPause = std::chrono::milliseconds(500);
+    int missing_ = 0;
+    SteadyClock::time_point until_{};  // one more is tried then
+    SteadyClock::duration pause_ = kShortestPause, undisturbed_{};
 };
 
 // A piece of work [begin, end).

@@ -199,23 +199,43 @@ Trainer::Outcome Trainer::train(const TrainingRows& block, int64_t first, int64_
     if (first == last) return {0, kFiniteAll};
     reserve_rows(std::min(options_.batch_size, block.count) + 1);  // one for the padding
     table_.expect_moments();
-    const int members = useful_threads(block);
+    const int all = useful_threads(block);
+    Outcome outcome{0, kFiniteAll};
+    while (first + outcome.batches < last && outcome.bad == kFiniteAll) {
+        const Outcome more = train_as_team(block, first + outcome.batches, last, sums + outcome.batches, all);
+        outcome = {outcome.batches + more.batches, more.bad};
+    }
+    return outcome;
+}
+
+// Ends early where the team should become smaller or larger.
+Trainer::Outcome Trainer::train_as_team(const TrainingRows& block, int64_t first, int64_t last, BatchSums* sums,
+                                        int all) {
+    const int members = pace_.members(all);
     Barrier barrier(members);
     SharedWork rows(members), features(members);
     std::atomic<uint32_t> bad{kFiniteAll};
-    int64_t done = 0;
+    std::atomic<int64_t> end{last};
     const auto work = [&](int member) {
         if (member >= members) return;
-        for (int64_t number = first; number < last && bad.load(std::memory_order_relaxed) == kFiniteAll; ++number) {
+        for (int64_t number = first; number < end.load(std::memory_order_relaxed); ++number) {
             const Batch batch = batch_of(block, number);
+            const SteadyClock::time_point start = SteadyClock::now();
             if (member == 0) begin_step();
             features.reset(member);
             forward(batch, rows, member, members);
             barrier.wait();
             rows.reset(member);
             uint32_t found = update(batch, features, member, members);
-            if (member == 0) found |= finish_batch(batch, sums[done++]);
-            if (found != kFiniteAll) bad.fetch_or(found, std::memory_order_relaxed);
+            if (member == 0) {
+                found |= finish_batch(batch, sums[number - first]);
+                pace_.add(members, start, barrier.take_longest_sleep());
+                if (pace_.members(all) != members) end.store(number + 1, std::memory_order_relaxed);
+            }
+            if (found != kFiniteAll) {
+                bad.fetch_or(found, std::memory_order_relaxed);
+                end.store(number + 1, std::memory_order_relaxed);
+            }
             barrier.wait();
         }
     };
@@ -223,7 +243,7 @@ Trainer::Outcome Trainer::train(const TrainingRows& block, int64_t first, int64_
         work(0);
     else
         team_.run(work);
-    return {done, bad.load(std::memory_order_relaxed)};
+    return {end.load() - first, bad.load()};
 }
 
 // The batch's rows: in whole groups of 8, so that no two threads write to one vector. All padding is one row: it is empty,

@@ -148,6 +148,7 @@ public:
 private:
     struct Batch;
     Batch batch_of(const TrainingRows& block, int64_t number);
+    Outcome train_as_team(const TrainingRows& block, int64_t first, int64_t last, BatchSums* sums, int all);
     void forward(const Batch& batch, SharedWork& work, int member, int members);
     uint32_t update(const Batch& batch, SharedWork& work, int member, int members);
     void write_gradients(const Batch& batch, const GradientRows& out, SharedWork& work, int member, int members);
@@ -164,6 +165,7 @@ private:
     const Kernels& kernels_;
     Table table_;
     ThreadTeam team_;
+    TeamPace pace_;
     Bias bias_;
     int64_t step_ = 0;                          // Adam's t: batches done
     double beta1_power_ = 1, beta2_power_ = 1;  // beta^t

@@ -27,8 +27,9 @@ RowSums from_fields(const HostSums& totals) {
 
 HostSums Trainer::gradients(const TrainingRows& block, int64_t number, const int32_t* places, float* rows) {
     reserve_rows(std::min(options_.batch_size, block.count) + 1);
-    const int members = useful_threads(block);
+    const int members = pace_.members(useful_threads(block));
     const Batch batch = batch_of(block, number);
+    const SteadyClock::time_point start = SteadyClock::now();
     Barrier barrier(members);
     SharedWork of_rows(members), of_features(members);
     HostSums sums{};
@@ -43,6 +44,7 @@ HostSums Trainer::gradients(const TrainingRows& block, int64_t number, const int
         work(0);
     else
         team_.run(work);
+    pace_.add(members, start, barrier.take_longest_sleep());
     return sums;
 }
 

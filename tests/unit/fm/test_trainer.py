@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -101,6 +102,22 @@ def test_bytes_do_not_depend_on_threads_or_instruction_set(make_settings, predic
         other, other_history = train(settings, data, epochs=2, instruction_set=name)
         assert parameters(other) == parameters(machine)
         assert other_history == history
+
+
+def test_bytes_do_not_depend_on_a_team_that_shrinks_and_grows(make_settings):
+    # Three threads on one processor hold each other up, so that the team goes on with fewer, and tries more again.
+    rng = np.random.default_rng(1)
+    data = rng.normal(0, 1, (20000, 37)).astype(np.float32), (rng.random(20000) < 0.5).astype(np.float32)
+    settings = make_settings(num_factors=20, mini_batch_size=500)
+    machine, history = train(settings, data, epochs=10)
+    usual = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(usual)})
+    try:
+        other, other_history = train(settings, data, epochs=10, threads=3)
+    finally:
+        os.sched_setaffinity(0, usual)
+    assert parameters(other) == parameters(machine)
+    assert other_history == history
 
 
 @pytest.mark.parametrize("factors", [1, 8, 10, 64, 70])
