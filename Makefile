@@ -32,7 +32,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-install: $(VENV)/openfm.stamp ## make .venv with openfm in it, editable, the C++ core built
+install: $(VENV)/extras.stamp ## make .venv with openfm and all of its extras in it, editable, the C++ core built
 
 demo: $(VENV)/openfm.stamp ## train, serve and score MNIST, natively
 	$(BIN)/python examples/mnist_demo.py
@@ -102,8 +102,14 @@ $(VENV)/build.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --group build
 	@touch $@
 
+EDITABLE = $(BIN)/python -m pip install --quiet --no-build-isolation --config-settings=build-dir=build/editable --editable
+
 $(VENV)/openfm.stamp: $(NATIVE) | $(VENV)/build.stamp
-	$(BIN)/python -m pip install --quiet --no-build-isolation --config-settings=build-dir=build/editable --editable ".[serve]"
+	$(EDITABLE) ".[serve]"
+	@touch $@
+
+$(VENV)/extras.stamp: $(VENV)/openfm.stamp
+	$(EDITABLE) ".[all]"
 	@touch $@
 
 $(VENV)/tools.stamp: pyproject.toml $(VENV)/openfm.stamp

@@ -65,6 +65,13 @@ def summary(found: Results) -> str:
             f"{machine['processors']} processors; medians of {head['rounds']} epochs of each in turn, "
             f"{machine['date'][:10]}, `{head['command']}`.\n"
         )
+    if "serving" in found:
+        report, _ = found["serving"]
+        parts.append(results.table_markdown(_serving_summary(report)).partition("\n\n")[2])
+        parts.append(
+            "Microseconds of CPU time of a request in JSON, for one client, beside Flask applications of the usual "
+            "kind under the same gunicorn.\n"
+        )
     rows = list(_summary_rows(found))
     if rows:
         parts.append(results.table_markdown(Table("", ("", "openfm"), rows)).partition("\n\n")[2])
@@ -84,6 +91,15 @@ def _training_summary(report: Report) -> Table:
     return Table("", ("", *groups), rows)
 
 
+def _serving_summary(report: Report) -> Table:
+    """CPU time of a request of one client at each server, a line for each number of rows."""
+    requests, *_ = report.tables
+    rows: list[list[Cell]] = [
+        [f"{row[0]} row{'' if row[0] == 1 else 's'}", *map(_median, row[2:])] for row in requests.rows if row[1] == 1
+    ]
+    return Table("", ("", *(name.removesuffix(" [us]") for name in requests.columns[2:])), rows)
+
+
 def _summary_rows(found: Results) -> Iterator[list[Cell]]:
     """What is measured in one figure, from the other parts."""
     if "jobs" in found:
@@ -94,14 +110,7 @@ def _summary_rows(found: Results) -> Iterator[list[Cell]]:
         for check in found["decoding"][0].checks:
             yield [check.what, check.value]
     if "serving" in found:
-        requests, _, starts = found["serving"][0].tables
-        for row in requests.rows:
-            if row[1] == 1:
-                beside = ", ".join(
-                    f"{name.removesuffix(' [us]')}: {results.cell_text(_median(cell))}"
-                    for name, cell in zip(requests.columns[3:], row[3:], strict=True)
-                )
-                yield [f"serving: CPU us of a request with {row[0]} rows ({beside})", _median(row[2])]
+        *_, starts = found["serving"][0].tables
         yield ["`openfm serve`: ms from its start to the first answer", _median(starts.rows[0][1])]
 
 

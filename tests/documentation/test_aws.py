@@ -76,6 +76,8 @@ def test_every_step_makes_its_request(requests: dict[str, list[dict[str, object]
         "DeleteEndpoint",
         "DeleteEndpointConfig",
         "DeleteModel",
+        "DeleteBucket",
+        "DeleteRole",
     } <= requests.keys()
     assert len(requests["CreateTrainingJob"]) == 3
     assert len(requests["CreateEndpoint"]) == len(requests["DeleteEndpoint"]) == len(requests["DeleteModel"]) == 2
@@ -147,7 +149,7 @@ def test_the_commands_of_aws_exist_with_their_options() -> None:
         options = {word[2:] for word in rest if word.startswith("--")} - {"query", "output", "cli-input-json"}
         assert options <= {xform_name(member, "-") for member in members}, command
         checked += 1
-    assert checked == 3
+    assert checked == 4
 
 
 def test_the_commands_of_openfm_exist_with_their_options() -> None:

@@ -21,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
         shutil.copy(REPOSITORY / name, tmp_path / name)
     (tmp_path / ".venv/bin").mkdir(parents=True)
     (tmp_path / ".venv/bin/python").symlink_to(sys.executable)
-    for name in ("build", "openfm", "tools"):
+    for name in ("build", "openfm", "extras", "tools"):
         stamp = tmp_path / ".venv" / f"{name}.stamp"
         stamp.touch()
         os.utime(stamp, (time.time() + 60,) * 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from support import api_page, command_line_page, environment_page, hyperparameter_page
 from support.docstrings import markdown
-from support.documents import DOCUMENTS, REPOSITORY
+from support.documents import DOCUMENTS, REPOSITORY, blocks_of
 from support.links import anchors_of, links_of
 
 PAGES = [*DOCUMENTS, Path("CONTRIBUTING.md"), Path("CHANGELOG.md")]
@@ -45,6 +46,21 @@ def test_every_variable_that_the_code_names_is_declared() -> None:
 
 def test_public_names_are_those_of_the_docstrings() -> None:
     assert written(api_page.PAGE, api_page.BEGIN) == api_page.reference(), "run make reference"
+
+
+def test_what_the_pages_import_is_on_the_page_of_public_names() -> None:
+    imported = {
+        f"{node.module}.{name.name}"
+        for document in DOCUMENTS
+        for block in blocks_of(document)
+        if block.language == "python"
+        for node in ast.walk(ast.parse(block.code))
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "openfm"
+        for name in node.names
+    }
+    listed = set(re.findall(r"^### `([\w.]+)`$", api_page.PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert "openfm.sagemaker.write_spmatrix_to_sparse_tensor" in imported
+    assert imported - listed == set()
 
 
 def test_docstrings_become_markdown() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -72,6 +73,12 @@ def test_titles_are_those_of_the_films() -> None:
     assert titles[0] == "Toy Story (1995)"
     assert titles[49] == "Star Wars (1977)"
     assert len(titles) == len(set(titles)) == 1682
+
+
+def test_movielens_without_pyarrow_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DatasetError, match="make install"):
+        datasets.load_movielens()
 
 
 def test_mirror_is_read_and_then_the_cache(mirror: tuple[str, Path], tmp_path: Path) -> None:

@@ -35,6 +35,15 @@ FURTHER = (
     "openfm.fm.thresholds.ThresholdTable",
     "openfm.artifact.export_model",
     "openfm.artifact.ExportFormat",
+    "openfm.artifact.load_encoder",
+    "openfm.artifact.save_encoder",
+    "openfm.report.report_page",
+    "openfm.report.TestData",
+    "openfm.contract.metrics_file.read_metrics",
+    "openfm.fm.matrices.as_rows",
+    "openfm.metadata.create_algorithm_request",
+    "openfm.metadata.metric_definitions",
+    "openfm.metadata.parameter_ranges",
 )
 """What the functions and methods of these modules give back, and what the other pages show."""
 
@@ -47,7 +56,7 @@ def reference() -> str:
         introduction = f"## {name}\n\n{markdown(_first_paragraph(module))}\n"
         sections.append(introduction + "".join(_parts(name, _public(module))))
     sections.append(f"## Estimators\n{_listed(ESTIMATORS)}")
-    sections.append(f"## Results, thresholds and export\n{_listed(FURTHER)}")
+    sections.append(f"## Results, thresholds, export, reports, what SageMaker asks\n{_listed(FURTHER)}")
     return "\n".join(sections)
 
 

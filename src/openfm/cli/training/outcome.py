@@ -105,7 +105,7 @@ class Outcome:
         best, again = self.fitted.best_epoch, self._on_all_rows()
         text = _count(len(self.fitted.history) - again, "epoch")
         if best is not None and self._watched() is not None:
-            text += f" of which the {best + 1}. was the best"
+            text += f", of which number {best + 1} was the best"
         return f"{text}, then {_count(again, 'epoch')} on all rows" if again else text
 
     def _on_all_rows(self) -> int:
