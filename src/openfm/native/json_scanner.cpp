@@ -21,28 +21,50 @@ const char* read_digits(const char* p, std::uint64_t& value) {
     return p;
 }
 
-// The same, of what is mostly a few digits: all of up to eight at once, since a loop of unforeseeable length costs more
-// than its arithmetic. Three multiplications add neighbours up: two digits, four, eight.
-inline const char* read_few_digits(const char* p, const char* end, std::uint64_t& value) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (end - p >= 8) {
-        std::uint64_t text;
-        std::memcpy(&text, p, 8);
-        const std::uint64_t digits = text ^ 0x3030303030303030;
-        // The high bit of a byte, where it is no digit; right up to the first one, which is the one that counts.
-        const std::uint64_t others = ((digits + 0x7676767676767676) | digits) & 0x8080808080808080;
-        if ((others & 0x80) != 0) return p;
-        const int count = others == 0 ? 8 : __builtin_ctzll(others) / 8;
-        std::uint64_t eight = digits << 8 * (8 - count);  // those that are missing become zeros in front
-        eight = 10 * eight + (eight >> 8);
-        eight = ((eight & 0x000000ff000000ff) * 0x000f424000000064 +
-                 ((eight >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >>
-                32;
-        value = value * static_cast<std::uint64_t>(kPowers[count]) + eight;
-        p += count;
-        if (count < 8) return p;
-    }
+constexpr bool kLittleEndian = true;
+#else
+constexpr bool kLittleEndian = false;
 #endif
+
+std::uint64_t eight_bytes(const char* p) {
+    std::uint64_t text;
+    std::memcpy(&text, p, 8);
+    return text;
+}
+
+// The digits that eight characters start with.
+struct Digits {
+    int count;
+    std::uint64_t value;
+};
+
+// All of them at once, since a loop of unforeseeable length costs more than its arithmetic. Three multiplications add
+// neighbours up: two digits, four, eight. For little-endian machines.
+inline Digits leading_digits(const char* p) {
+    const std::uint64_t digits = eight_bytes(p) ^ 0x3030303030303030;
+    // The high bit of a byte, where it is no digit; right up to the first one, which is the one that counts.
+    const std::uint64_t others = ((digits + 0x7676767676767676) | digits) & 0x8080808080808080;
+    if ((others & 0x80) != 0) return {0, 0};
+    const int count = others == 0 ? 8 : __builtin_ctzll(others) / 8;
+    std::uint64_t eight = digits << 8 * (8 - count);  // those that are missing become zeros in front
+    eight = 10 * eight + (eight >> 8);
+    eight = ((eight & 0x000000ff000000ff) * 0x000f424000000064 +
+             ((eight >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >>
+            32;
+    return {count, eight};
+}
+
+// The same as read_digits, of what may be many.
+inline const char* read_fraction(const char* p, const char* end, std::uint64_t& value) {
+    if (kLittleEndian) {
+        // Whether a digit follows is easy to foresee, unlike whether there were eight.
+        while (end - p >= 8 && is_digit(*p)) {
+            const Digits digits = leading_digits(p);
+            value = value * static_cast<std::uint64_t>(kPowers[digits.count]) + digits.value;
+            p += digits.count;
+        }
+    }
     return read_digits(p, value);
 }
 
@@ -76,7 +98,7 @@ inline const char* read_number(const char* p, const char* text_end, double& valu
     int exponent = 0;
     if (*p == '.') {
         const char* const fraction = ++p;
-        p = read_few_digits(p, text_end, digits);
+        p = read_fraction(p, text_end, digits);
         if (p == fraction) return nullptr;
         count += p - fraction;
         if (count <= kDigitsOf64Bits) exponent = static_cast<int>(fraction - p);
@@ -96,18 +118,59 @@ inline const char* read_number(const char* p, const char* text_end, double& valu
     return error == std::errc() && end == p ? p : nullptr;
 }
 
-// Whether eight zeros come next as Python writes them.
-constexpr std::ptrdiff_t kZeros = 40;
-inline bool are_zeros(const char* p) {
-    constexpr char zeros[kZeros + 1] = " 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,";
-    std::uint64_t differences = 0;
-    for (std::ptrdiff_t i = 0; i < kZeros; i += 8) {
-        std::uint64_t text, wanted;
-        std::memcpy(&text, p + i, 8);
-        std::memcpy(&wanted, zeros + i, 8);
-        differences |= text ^ wanted;
+// What floats around 1 mostly are: a digit, a point, at most eight digits, a comma. Reads it, or returns nullptr. There
+// must be kShort characters to read.
+constexpr std::ptrdiff_t kShort = 12;
+inline const char* read_short(const char* p, double& value) {
+    if (!kLittleEndian || p[1] != '.' || !is_digit(p[0])) return nullptr;
+    const Digits fraction = leading_digits(p + 2);
+    const char* const end = p + 2 + fraction.count;
+    if (fraction.count == 0 || *end != ',') return nullptr;
+    const double power = kPowers[fraction.count];
+    value = (static_cast<double>(p[0] - '0') * power + static_cast<double>(fraction.value)) / power;
+    return end;
+}
+
+// Zeros as they are written in a row: with a point or not, after a space or not. As many as fill whole words.
+template <int kLength>
+constexpr const char* kZeros = "";
+template <>
+constexpr const char* kZeros<5> = " 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,";
+template <>
+constexpr const char* kZeros<4> = "0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,";
+template <>
+constexpr const char* kZeros<3> = " 0, 0, 0, 0, 0, 0, 0, 0,";
+template <>
+constexpr const char* kZeros<2> = "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,";
+
+// Steps over zeros that are written with kLength characters each, and counts them.
+template <int kLength>
+const char* skip_zeros(const char* p, const char* end, std::int64_t& count) {
+    constexpr int kWords = kLength == 3 ? 3 : 5;
+    const char* const start = p;
+    for (; end - p >= 8 * kWords; p += 8 * kWords) {
+        std::uint64_t differences[kWords], any = 0;
+        int equal = 0;  // words before the first difference, counted without a branch that nobody could foresee
+        for (int i = 0; i < kWords; ++i) {
+            differences[i] = eight_bytes(p + 8 * i) ^ eight_bytes(kZeros<kLength> + 8 * i);
+            any |= differences[i];
+            equal += any == 0 ? 1 : 0;
+        }
+        if (any == 0) continue;
+        const std::uint64_t first = differences[equal];
+        p += (8 * equal + (kLittleEndian ? __builtin_ctzll(first) : __builtin_clzll(first)) / 8) / kLength * kLength;
+        break;
     }
-    return differences == 0;
+    count += (p - start) / kLength;
+    return p;
+}
+
+// Any number of zeros and the commas behind them: what most of a dense row of sparse data is. May stop before the last.
+inline const char* read_zeros(const char* p, const char* end, std::int64_t& count) {
+    if (p[0] != '0') return p;
+    if (p[1] == ',') return p[2] == ' ' ? skip_zeros<3>(p + 2, end, ++count) : skip_zeros<2>(p + 2, end, ++count);
+    if (p[1] != '.' || p[2] != '0' || p[3] != ',') return p;
+    return p[4] == ' ' ? skip_zeros<5>(p + 4, end, ++count) : skip_zeros<4>(p + 4, end, ++count);
 }
 
 bool is_surrogate(std::uint32_t code) { return code >= 0xd800 && code < 0xe000; }
@@ -136,15 +199,18 @@ bool Scanner::numbers(Numbers& numbers) {
     const char* p = p_;
     while (true) {
         p = after_spaces(p, end_);
-        // What most of a dense row of sparse data is, as Python writes it.
-        if (p[0] == '0' && p[1] == '.' && p[2] == '0' && p[3] == ',') {
-            std::int64_t count = 1;
-            p += 4;
-            for (; end_ - p >= kZeros && are_zeros(p); p += kZeros) count += kZeros / 5;
-            if (!numbers.add_zeros(count)) return false;
-            continue;
+        std::int64_t zeros = 0;
+        p = read_zeros(p, end_, zeros);
+        if (zeros != 0) {
+            if (!numbers.add_zeros(zeros)) return false;
+            p = after_spaces(p, end_);
         }
         double number = 0;
+        if (const char* const comma = end_ - p >= kShort ? read_short(p, number) : nullptr; comma != nullptr) {
+            if (!numbers.add(static_cast<float>(number))) return false;
+            p = comma + 1;
+            continue;
+        }
         p = read_number(p, end_, number);
         if (p == nullptr) return false;
         const auto value = static_cast<float>(number);
