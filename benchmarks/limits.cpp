@@ -58,17 +58,19 @@ double update(float* table, const int64_t* places, int64_t count, int64_t lines)
     return now() - begin;
 }
 
-// Multiply the cache line at each of `count` places by a number and add it up: what rows do with factors.
-double gather(const float* table, const int64_t* places, int64_t count, float* sink) {
+// Multiply the cache line at each of `count` places by a number and add it up, `rounds` times: what rows do with factors.
+double gather(const float* table, const int16_t* places, int64_t count, int64_t rounds, float* sink) {
     constexpr int PARTS = 64 / VECTOR_BYTES;
     constexpr int LINES = CHAINS / PARTS;  // at a time, so that no addition waits for the one before
     const double begin = now();
     Vector sums[LINES][PARTS] = {};
-    for (int64_t i = 0; i + LINES <= count; i += LINES) {
+    for (int64_t round = 0; round < rounds; ++round) {
+        for (int64_t i = 0; i + LINES <= count; i += LINES) {
 #pragma GCC unroll 12
-        for (int line = 0; line < LINES; ++line) {
-            const auto* at = reinterpret_cast<const Vector*>(table + 16 * places[i + line]);
-            for (int j = 0; j < PARTS; ++j) sums[line][j] += at[j] * 0.5f;
+            for (int line = 0; line < LINES; ++line) {
+                const auto* at = reinterpret_cast<const Vector*>(table + 16 * places[i + line]);
+                for (int j = 0; j < PARTS; ++j) sums[line][j] += at[j] * 0.5f;
+            }
         }
     }
     for (const auto& line : sums)
