@@ -40,8 +40,8 @@ WHAT_HOLDS_BACK = {
     "MNIST": (
         "the table and the rows' sums together are larger than the first cache, which the bound gathers from; the "
         "kernels spend their time on loads, two for each multiplication and addition; k = 10 fills 16 lanes; products "
-        "are rounded before they are added, so that all instruction sets give equal bytes, which takes two instructions "
-        "where a fused one would do."
+        "are rounded before they are added, so that all instruction sets give equal bytes, which takes two "
+        "instructions where a fused one would do."
     ),
     "MovieLens": (
         "with two non-zeros a row there is little of what the bound counts: exp and log of each row, and Adam with its "
