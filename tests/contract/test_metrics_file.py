@@ -71,6 +71,20 @@ def test_early_stopping(tmp_path, data):
     (stop,) = (event for event in events if event["event"] == "early_stop")
     assert (stop["epoch"], stop["best_epoch"]) == (2, 0)
     assert events[-1]["epochs"] == 3
+    assert "best_epoch" not in events[-1]
+
+
+@pytest.mark.parametrize("patience", [2, 3])
+def test_patience_that_ends_with_the_last_epoch_stops_nothing(tmp_path, data, patience):
+    still = {"bias_lr": 0, "linear_lr": 0, "factors_lr": 0, "early_stopping_patience": patience, "epochs": 3}
+    base = make_job(tmp_path, HYPERPARAMETERS | still, data, dense=False)
+    (base / "input" / "data" / "validation").symlink_to(base / "input" / "data" / "train")
+    done = run_job(base)
+    assert done.returncode == 0
+    assert "Stopped early" not in done.stdout
+    events = events_of(base)
+    assert [event["event"] for event in events if event["event"] not in ("epoch", "score")] == ["start", "end"]
+    assert (events[-1]["epochs"], events[-1]["best_epoch"]) == (3, 0)
 
 
 def test_a_job_that_was_killed_goes_on_without_repeating(tmp_path, data):

@@ -12,7 +12,7 @@ from pathlib import Path
 from openfm.artifact.model_file import read_extras, write_extras
 from openfm.artifact.replacing import replacing
 from openfm.encoding import ColumnEncoder
-from openfm.encoding.members import is_encoder_member
+from openfm.encoding.members import check_storable, is_encoder_member
 from openfm.errors import ArtifactError, PlatformError
 
 __all__ = ["join_encoder", "load_encoder", "save_encoder", "split_encoder"]
@@ -25,8 +25,14 @@ def split_encoder(
 
     Raises:
         ArtifactError: the members are damaged, or the encoder makes other than ``feature_dim`` features.
+        DataError: ``given`` has more columns or texts than a model file has room for.
+        TypeError: ``given`` is no encoder.
     """
     others = {name: content for name, content in extras.items() if not is_encoder_member(name)}
+    if given is not None:
+        if not isinstance(given, ColumnEncoder):
+            raise TypeError(f"encoder must be a ColumnEncoder, such as ColumnEncoder.fit makes, not {given!r:.60}")
+        check_storable(given.columns, given.target, given.weight, given.ignored)
     encoder = given
     if given is None and len(others) < len(extras):
         encoder = ColumnEncoder.from_members(extras)

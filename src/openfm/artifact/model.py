@@ -41,7 +41,9 @@ class Model:
     Raises:
         ArtifactError: the training parameters are those of a machine of another shape or type, an extra member is not
             below ``openfm/`` or not what its name says, or they are too large: more than 2 GiB the encoder's, or more
-            than 4 MiB the others.
+            than 4 MiB the others; or ``encoder`` makes another number of features.
+        DataError: ``encoder`` has more columns or texts than a model file has room for.
+        TypeError: ``encoder`` is no :class:`~openfm.ColumnEncoder`.
     """
 
     def __init__(
@@ -144,6 +146,8 @@ class Model:
 
         Raises:
             ArtifactError: the encoder's ``feature_dim`` is not the model's.
+            DataError: it has more columns or texts than a model file has room for.
+            TypeError: it is no :class:`~openfm.ColumnEncoder`.
         """
         return Model(self._machine, self._training_parameters, extras=self._extras, encoder=encoder)
 

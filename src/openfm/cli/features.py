@@ -11,20 +11,25 @@ import numpy.typing as npt
 
 from openfm.encoding import ColumnEncoder, NumberColumn, OneHotColumn
 from openfm.errors import DataError
+from openfm.fm.rows import MAX_FEATURE_DIM
 
 __all__ = ["FeatureNames", "RawFeatures", "feature_list", "feature_range", "feature_value"]
+
+_MOST_DIGITS = 10  # those of the greatest feature; int() refuses thousands of them
+_LONGEST_SHOWN = 60
 
 
 def feature_range(text: str) -> range:
     """``60:70`` as the features 60 to 69.
 
     Raises:
-        click.BadParameter: the text is no range.
+        click.BadParameter: the text is no range, or one of features that no model can have.
     """
-    first, colon, end = text.partition(":")
-    if not (colon and first.isdecimal() and end.isdecimal() and int(first) <= int(end)):
-        raise click.BadParameter(f"'{text}' is no range of features such as 60:100, which is 60 to 99.")
-    return range(int(first), int(end))
+    first, _, end = text.partition(":")
+    begin, stop = _number(first), _number(end)
+    if begin is None or stop is None or begin > stop:
+        raise click.BadParameter(f"'{_shown(text)}' is no range of features such as 60:100, which is 60 to 99.")
+    return range(begin, stop)
 
 
 def feature_list(text: str) -> range | npt.NDArray[np.int64]:
@@ -33,8 +38,8 @@ def feature_list(text: str) -> range | npt.NDArray[np.int64]:
     Raises:
         click.BadParameter: a part of the text is neither a feature nor a range.
     """
-    parts = [range(int(part), int(part) + 1) if part.isdecimal() else feature_range(part) for part in text.split(",")]
-    return parts[0] if len(parts) == 1 else np.concatenate([np.array(part, dtype=np.int64) for part in parts])
+    parts = [_feature_or_range(part) for part in text.split(",")]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.arange(part.start, part.stop) for part in parts])
 
 
 def feature_value(text: str) -> tuple[int, float]:
@@ -44,10 +49,35 @@ def feature_value(text: str) -> tuple[int, float]:
         click.BadParameter: the text is neither.
     """
     feature, _, value = text.partition("=")
+    number = _number(feature)
     try:
-        return int(feature), float(value or 1)
+        if number is not None:
+            return number, float(value or 1)
     except ValueError:
-        raise click.BadParameter(f"'{text}' is no feature such as 17, nor one with a value such as 17=0.5.") from None
+        pass  # said below
+    raise click.BadParameter(f"'{_shown(text)}' is no feature such as 17, nor one with a value such as 17=0.5.")
+
+
+def _feature_or_range(text: str) -> range:
+    number = _number(text)
+    return feature_range(text) if number is None else range(number, number + 1)
+
+
+def _number(text: str) -> int | None:
+    """The number that the text is; None if it is none.
+
+    Raises:
+        click.BadParameter: it is a number, but beyond what any model has.
+    """
+    if not (text.isascii() and text.isdigit()):
+        return None
+    if len(text) > _MOST_DIGITS or int(text) > MAX_FEATURE_DIM:
+        raise click.BadParameter(f"'{_shown(text)}' is more than the {MAX_FEATURE_DIM} features that a model can have.")
+    return int(text)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 class RawFeatures:

@@ -167,9 +167,20 @@ class EpochLoop:
             self._checkpointing.save(self._trainer, self._state, best)
 
     @property
+    def chosen_epoch(self) -> int | None:
+        """The epoch whose parameters the machine has because validation chose it, where all epochs were trained."""
+        best = self._state.best
+        if best is None or self._early_stopping is None or self._state.epoch < self._settings.epochs:
+            return None
+        return best.epoch
+
+    @property
     def _is_done(self) -> bool:
-        stopped_early = self._early_stopping is not None and self._early_stopping.is_over
-        return self._state.epoch >= self._settings.epochs or stopped_early
+        return self._state.epoch >= self._settings.epochs or self._stops_after(self._state.epoch)
+
+    def _stops_after(self, epochs: int) -> bool:
+        """Whether the patience is at its end after so many epochs, and others would have come."""
+        return self._early_stopping is not None and self._early_stopping.is_over and epochs < self._settings.epochs
 
     def _resume(self, saved: SavedJob) -> None:
         self._trainer.restore(saved.trainer)
@@ -242,7 +253,7 @@ class EpochLoop:
             return
         watch.add(self._state.epoch, validation.loss, self._trainer.parameters)
         self._state.best = watch.best
-        if watch.is_over and watch.best is not None:
+        if self._stops_after(self._state.epoch + 1) and watch.best is not None:
             self._metrics_file.early_stop(self._state.epoch, watch.best.epoch)
             self._job_log.info(
                 f"Stopped early: the validation loss has not improved since epoch {watch.best.epoch}, whose parameters "

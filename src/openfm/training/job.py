@@ -181,7 +181,9 @@ class _Job:
         else:
             self._score(machine, self._reader(self._channels.scored))
         seconds = time.time() - self._begin
-        self._metrics_file.end(epochs=loop.epochs, seconds=seconds, stopped=self._stop.requested)
+        self._metrics_file.end(
+            epochs=loop.epochs, seconds=seconds, stopped=self._stop.requested, best_epoch=loop.chosen_epoch
+        )
         timings = {"setuptime": setup, "totaltime": _milliseconds(self._begin)}
         self._log.metrics(timings, start=self._begin, end=time.time())
 

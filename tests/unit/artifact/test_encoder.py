@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openfm import ArtifactError, ColumnEncoder, load_model
+from openfm import ArtifactError, ColumnEncoder, DataError, load_model
 from openfm.artifact import Model, load_encoder, save_encoder
 from openfm.artifact.limits import MAX_EXTRAS_BYTES
 from openfm.fm.model import FactorizationMachine, PredictorType
@@ -71,6 +71,18 @@ def test_of_another_width() -> None:
         Model(machine).with_encoder(model_of_ratings().encoder)
     with pytest.raises(ArtifactError, match="the encoder makes 6 features, but the model has 5"):
         Model(machine, extras=model_of_ratings().extras)
+
+
+def test_what_could_not_be_saved_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of_ratings()
+    encoder, bare = model.encoder, model.with_encoder(None)
+    with pytest.raises(TypeError, match=r"encoder must be a ColumnEncoder, .* not {'user': 3}"):
+        Model(model.machine, encoder={"user": 3})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="encoder must be a ColumnEncoder"):
+        bare.with_encoder(ColumnEncoder)  # type: ignore[arg-type]
+    monkeypatch.setattr("openfm.encoding.members.MAX_TEXT_COLUMNS", 1)
+    with pytest.raises(DataError, match="2 columns are one-hot, and a model has room for 1 such"):
+        Model(model.machine, encoder=encoder)
 
 
 def test_a_damaged_one_is_refused_with_the_model(tmp_path: Path) -> None:

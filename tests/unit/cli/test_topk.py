@@ -44,6 +44,20 @@ def test_excluded_and_seen(run, regressor, records):
         (["--fixed", "9"], "ClientError: the fixed feature 9 is none: the model has feature_dim 4"),
         (["--fixed", "1"], "ClientError: the candidates have the feature 1, which is a fixed one"),
         (["--exclude", "0,x"], "'x' is no range of features such as 60:100, which is 60 to 99."),
+        (["--exclude", "1:x"], "'1:x' is no range of features"),
+        (["--exclude", "2:1"], "'2:1' is no range of features"),
+        (["--exclude", f"1,{'7' * 5000}"], f"'{'7' * 60}...' is more than the 2147483647 features that a model can"),
+        (
+            ["--candidates", f"0:{'7' * 11}"],
+            f"'{'7' * 11}' is more than the 2147483647 features that",
+        ),
+        (["--candidates", "2147483648"], "'2147483648' is more than the 2147483647 features that"),
+        (["--each", f"{'x' * 5000}:"], f"'{'x' * 60}...' is no range of features"),
+        (
+            ["--fixed", f"{'7' * 5000}=1"],
+            f"'{'7' * 60}...' is more than the 2147483647 features that",
+        ),
+        (["--fixed", "-1=1"], "'-1=1' is no feature such as 17"),
         (["-k", "0"], "0 is not in the range x>=1"),
     ],
 )
