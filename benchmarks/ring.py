@@ -1,13 +1,17 @@
-"""One host of a ring on loopback, as a program: how long a collective takes.
+"""One host of a ring, as a program: how long a collective takes.
 
-    python -m benchmarks.ring RANK HOSTS PORT REPEATS
+    python -m benchmarks.ring REPEATS
 
-The first host prints JSON: the seconds of each repetition, by the bytes of the array.
+Which host it is stands in the ``resourceconfig.json`` of the folder ``SAGEMAKER_BASE_DIR``, as for a training job. The
+first host writes the seconds of each repetition, by the bytes of the array, to ``model/ring.json`` in that folder.
+
+It imports nothing of the benchmarks: in a container it is run as a file.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
@@ -15,6 +19,7 @@ import numpy as np
 
 from openfm.contract.config import ResourceConfig
 from openfm.contract.environment import Environment
+from openfm.contract.paths import ContractPaths
 from openfm.training.hosts.group import HostGroup
 from openfm.training.hosts.leaving import leave
 from openfm.training.hosts.rendezvous import connect
@@ -28,27 +33,28 @@ SIZES = (256, 16_384, 262_144, 1_048_576, 4_194_304)
 def measure(hosts: HostGroup, size: int, repeats: int) -> list[float]:
     array = np.zeros(size // 4, np.float32)
     seconds = []
-    for _ in range(repeats):
+    for _ in range(repeats + 1):
         begin = time.perf_counter()
         hosts.sum(array)
         seconds.append(time.perf_counter() - begin)
-    return seconds
+    return seconds[1:]
 
 
 def main() -> None:
-    rank, count, port, repeats = map(int, sys.argv[1:])
-    names = tuple(f"127.0.0.{number + 1}" for number in range(count))
+    paths = ContractPaths.from_environ(os.environ)
+    resources = ResourceConfig.read(paths.resource_config)
     hosts = connect(
-        ResourceConfig(current_host=names[rank], hosts=names),
-        Environment(strict=False, num_threads=1, hosts_port=port, hosts_wait=120.0),
+        resources,
+        Environment.read(os.environ),
         stopping=lambda: False,
         log=lambda _: None,
         leave=lambda _: leave(3),
     )
-    measured = {size: measure(hosts, size, repeats)[1:] for size in SIZES}
+    measured = {size: measure(hosts, size, int(sys.argv[1])) for size in SIZES}
+    if resources.rank == 0:
+        paths.model.mkdir(parents=True, exist_ok=True)
+        (paths.model / "ring.json").write_text(json.dumps(measured))
     hosts.finish()
-    if rank == 0:
-        print(json.dumps(measured))
     leave(0)
 
 

@@ -14,7 +14,20 @@ from benchmarks.peers import environments, process
 from scipy.sparse import random_array
 
 from benchmarks import __main__ as program
-from benchmarks import clicks, hosts, machine, pages, plots, processes, results, scaling, threads, training
+from benchmarks import (
+    clicks,
+    hosts,
+    machine,
+    pages,
+    plots,
+    prediction,
+    processes,
+    replicas,
+    results,
+    scaling,
+    threads,
+    training,
+)
 
 
 @pytest.fixture(scope="module")
@@ -207,14 +220,24 @@ def test_summary_names_the_fastest_way_of_each_tool() -> None:
 
 
 def test_hosts_are_predicted_by_what_they_compute_and_send() -> None:
-    known = {2: hosts.Collective(1e-3, 0.0)}
-    step = hosts.Step(seconds=0.01, gradients=1_000_000, features=0)
-    assert hosts.predicted_seconds(step, 1, 1, known) == 0.01
-    sent = 1.5e6 * 8 / 1e9 / hosts.PAYLOAD  # the engine's ring: three messages of half of it each
-    assert hosts.predicted_seconds(step, 2, 1, known, wire=0.0) == pytest.approx(0.01 + 1.25e-3 + sent)
-    assert hosts.predicted_seconds(step, 2, 1, known, wire=0.0, processors=1) == pytest.approx(0.02 + 1.25e-3 + sent)
-    faster = hosts.predicted_seconds(step, 2, 100, known)
-    assert 0.01 < faster < hosts.predicted_seconds(step, 2, 10, known)
+    step = prediction.Step(seconds=0.01, gradients=1_000_000, features=0)
+    network = prediction.Network(rate=1, latency=1e-3)
+    assert prediction.predicted_seconds(step, 1, network) == 0.01
+    sent = 1.5e6 * 8 / 1e9 / prediction.PAYLOAD  # the engine's ring: three messages of half of it each
+    assert prediction.predicted_seconds(step, 2, network) == pytest.approx(0.01 + 1.25e-3 + sent)
+    of_ten_steps = prediction.predicted_seconds(step, 2, network, steps=10)  # two groups, and the end of the epoch
+    assert of_ten_steps == pytest.approx(0.01 + 1.5e-3 + sent)
+    faster = prediction.predicted_seconds(step, 2, prediction.Network(100, 1e-3))
+    assert 0.01 < faster < prediction.predicted_seconds(step, 2, prediction.Network(10, 1e-3))
+    slow_processor = prediction.predicted_seconds(step, 2, prediction.Network(100, 1e-3, byte_seconds=1e-9))
+    assert slow_processor == pytest.approx(0.01 + 1.25e-3 + 1.5e-3)
+
+
+def test_hosts_compute_without_waiting_for_each_other(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.jobs.FOLDER", tmp_path)
+    assert 0 < replicas.computing_seconds(problem, 2, 100, epochs=2, rounds=1) < 10
 
 
 def test_hosts_are_worth_it_while_each_doubling_helps() -> None:

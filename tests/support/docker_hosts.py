@@ -90,12 +90,20 @@ class Hosts:
 
 
 @contextmanager
-def start_hosts(jobs: Sequence[Path], environ: Mapping[str, str] | None = None) -> Iterator[Hosts]:
-    """Start ``train`` in a container for each contract tree; all is removed at the end.
+def start_hosts(
+    jobs: Sequence[Path],
+    environ: Mapping[str, str] | None = None,
+    *,
+    command: Sequence[str] = ("train",),
+    options: Sequence[str] = (),
+) -> Iterator[Hosts]:
+    """Start a program in a container for each contract tree; all is removed at the end.
 
     Args:
         jobs: the trees; their resource configurations are written.
         environ: of all containers.
+        command: the program.
+        options: more of them for ``docker run``.
     """
     names = host_names(len(jobs))
     network = f"openfm-hosts-{secrets.token_hex(4)}"
@@ -108,7 +116,7 @@ def start_hosts(jobs: Sequence[Path], environ: Mapping[str, str] | None = None) 
             write_resource_config(job, name, names)
             run = docker(
                 "run", "--detach", f"--network={network}", f"--network-alias={name}", mount(job), *variables,
-                IMAGE, "train",
+                *options, IMAGE, *command,
             )  # fmt: skip
             assert run.returncode == 0, run.stderr
             containers.append(run.stdout.strip())
