@@ -7,10 +7,11 @@ from flask import Flask, Response, request
 from openfm.serving.answers import register_error_handlers
 from openfm.serving.batch import batch_blueprint
 from openfm.serving.gate import WorkGate
-from openfm.serving.invocation import answer_invocation, read_body
+from openfm.serving.invocation import answer_invocation
 from openfm.serving.multi_model import multi_model_blueprint
 from openfm.serving.predictor import Predictor
 from openfm.serving.registry import ModelRegistry
+from openfm.serving.request_body import read_body
 from openfm.serving.runtime_api import refuse_target, runtime_blueprint
 from openfm.serving.settings import ServingSettings
 from openfm.serving.target_models import TARGET_MODEL, TargetModelError, TargetModels

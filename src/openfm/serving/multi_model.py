@@ -19,8 +19,9 @@ from openfm.errors import (
 )
 from openfm.serving.answers import describe_error
 from openfm.serving.gate import WorkGate
-from openfm.serving.invocation import answer_invocation, read_body
+from openfm.serving.invocation import answer_invocation
 from openfm.serving.registry import LoadedModel, ModelRegistry
+from openfm.serving.request_body import read_body
 from openfm.serving.settings import ServingSettings
 
 __all__ = ["multi_model_blueprint"]
