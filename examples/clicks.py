@@ -97,10 +97,10 @@ def run(folder: Path) -> None:
     say("Clicks are rare: at 0.5 few are found. A better threshold, kept in the model:")
     openfm("thresholds", "model.tar.gz", "held-out.csv", "--store", folder=folder)
 
-    say("Ask by columns. The second user is new: the model goes by what it knows of the rest.")
+    say("A server goes by it when it is told to. Of two users the second is new: what is known of the rest counts.")
     shown = dict(zip(["user", "ad", "site", "device", "hour", "price"], held_out[0][1:], strict=True))
     shown["price"] = float(shown["price"])
-    with serving(folder / "model.tar.gz") as server:
+    with serving(folder / "model.tar.gz", OPENFM_THRESHOLD="stored") as server:
         server.ask({"columns": shown}, {"columns": shown | {"user": "u-new"}})
         say("Which ad should be shown there?")
         context = {column: value for column, value in shown.items() if column != "ad"}

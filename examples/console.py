@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import random
 import shlex
 import socket
@@ -96,18 +97,27 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(model: Path) -> Iterator[Server]:
+def serving(model: Path, **variables: str) -> Iterator[Server]:
     """Serve a model on a port of this machine, until the end of the ``with`` block.
+
+    Args:
+        model: the file.
+        variables: of the server's environment, besides those of this one.
 
     Raises:
         ConsoleError: the server does not start; with the end of its log.
     """
     port = free_port()
-    print(f"\n$ openfm serve {model.name} --port {port} &", flush=True)
+    settings = "".join(f"{name}={value} " for name, value in variables.items())
+    print(f"\n$ {settings}openfm serve {model.name} --port {port} &", flush=True)
     log = model.with_name("serve.log")
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [OPENFM, "serve", model.name, "--port", str(port)], cwd=model.parent, stdout=file, stderr=file
+            [OPENFM, "serve", model.name, "--port", str(port)],
+            cwd=model.parent,
+            env=os.environ | variables,
+            stdout=file,
+            stderr=file,
         )
     try:
         server = Server(port)

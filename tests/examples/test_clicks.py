@@ -8,6 +8,7 @@ import json
 import re
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, printed.getvalue()
 
 
-def answers(printed: str) -> list[list[dict[str, object]]]:
+def answers(printed: str) -> list[list[dict[str, Any]]]:
     return [json.loads(text)["predictions"] for text in re.findall(r"^200 (\{.*\})$", printed, re.M)]
 
 
@@ -56,6 +57,9 @@ def test_a_threshold_below_a_half_is_kept(example: tuple[Path, str]) -> None:
     _, printed = example
     (threshold,) = re.findall(r"best f1: \S+ at (\S+)", printed)
     assert 0.05 < float(threshold) < 0.5
+    scored, ranked = answers(printed)
+    for prediction in (*scored, *ranked[0]["top_k"]):
+        assert prediction["predicted_label"] == (prediction["score"] >= float(threshold))
 
 
 def test_the_server_scores_columns_and_counts_what_it_never_saw(example: tuple[Path, str]) -> None:

@@ -77,7 +77,7 @@ def convert(
 
     \b
     Examples:
-      openfm convert ratings.csv train.rec --target rating
+      openfm convert numbers.csv train.rec --target rating
       openfm convert clicks.libsvm train.rec --index-base 1
       zcat clicks.libsvm.gz | openfm convert - train.rec --from libsvm --index-base 1 --feature-dim 1000000
       openfm convert train.rec train.csv --no-out-header

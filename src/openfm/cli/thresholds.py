@@ -67,6 +67,9 @@ def thresholds(model: Path, data: RecordsFile, best: str, store: bool, as_json: 
             click.echo(line)
         if store:
             loaded.with_threshold(float(chosen.thresholds[0])).save(path)
+            click.echo(
+                f"{path} has this threshold now. openfm serve goes by it with OPENFM_THRESHOLD=stored.", err=True
+            )
 
 
 def _lines(steps: ThresholdTable, chosen: ThresholdTable, best: str, *, as_json: bool) -> Iterator[str]:

@@ -33,7 +33,9 @@ def test_json(run, classifier, records):
 
 
 def test_the_best_is_stored(run, classifier, records):
-    assert run("thresholds", classifier, records, "--store", "--best", "accuracy").exit_code == 0
+    done = run("thresholds", classifier, records, "--store", "--best", "accuracy")
+    assert done.exit_code == 0
+    assert "has this threshold now" in done.stderr
     model = openfm.load_model(classifier)
     assert model.threshold == float(model.predict([[1, 0, 0, 1]])[0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,6 +61,10 @@ _OF_ROWS = {
 
 _HEADER_HINT = " If this line names the columns, remove it or say that there is a header."
 _TEXT_HINT = " Correct it, or turn the column into numbers."
+_NAMED_TEXT_HINT = (
+    " Correct it, or make features of the column's texts: --categorical {name} of openfm train and openfm convert, "
+    "openfm.ColumnEncoder in Python."
+)
 
 
 def sentence(
@@ -77,10 +82,11 @@ def sentence(
     """
     line = fault.line + 1
     place = f"Line {line}, {unit} {fault.column + 1}"
+    hint = _HEADER_HINT if fault.line == 0 and not header else _TEXT_HINT
     if names is not None:
         place += f" ('{names[fault.column]}')"
+        hint = _NAMED_TEXT_HINT.format(name=shlex.quote(names[fault.column]))
     shown = value if len(value) <= 40 else f"{value[:40]}..."
-    hint = _HEADER_HINT if fault.line == 0 and not header else _TEXT_HINT
     words = _OF_FIELDS.get(fault.kind) or _OF_ROWS[fault.kind]
     return words.format(
         place=place, line=line, source=source, value=shown, hint=hint, found=fault.found, expected=fault.expected

@@ -100,6 +100,11 @@ def test_csv_without_a_header_has_it_by_number(file: Path) -> None:
     ("text", "options", "message"),
     [
         ("a,b\n1,2\n3,x\n", {}, "Line 3, column 2 ('b') of '{}' holds 'x', which is not a number. Correct it"),
+        (
+            "a,b c\n1,x\n",
+            {},
+            "or make features of the column's texts: --categorical 'b c' of openfm train and openfm con",
+        ),
         ("a,b\n1,\n", {}, "Line 2, column 2 ('b') of '{}' is empty"),
         ("a,b\n1,NaN\n", {}, "Line 2, column 2 ('b') of '{}' holds 'NaN': a missing value"),
         ("a,b\n1,-inf\n", {}, "Line 2, column 2 ('b') of '{}' holds '-inf', which is infinite as float32"),
