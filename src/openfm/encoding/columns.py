@@ -8,13 +8,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from openfm.data.formats.typed import Categories, TypedColumn, readable
+from openfm.data.formats.typed import Categories, Coded, TypedColumn, readable
 from openfm.errors import DataError
 from openfm.native import _core
 
 __all__ = ["Cells", "ColumnSpec", "ColumnValueError", "HashedColumn", "NumberColumn", "OneHotColumn", "single_text"]
 
 _LONGEST_SHOWN = 40
+
+_UNKNOWN = -2
+"""The code of a text that is not in the vocabulary."""
 
 
 class ColumnValueError(DataError):
@@ -35,12 +38,14 @@ class Cells(NamedTuple):
     """What a column contributes to each row.
 
     Attributes:
-        features: int32, shape (rows,): which feature is there; -1 where none is.
-        values: float32, shape (rows,): its value; None where all are 1.
+        codes: int32, shape (rows,): which of the column's features is there, from 0; less than 0 where none is.
+        first: the column's first feature.
+        values: float32, shape (rows,): the feature's value; None where all are 1.
         unseen: how many rows have a value that no feature stands for.
     """
 
-    features: npt.NDArray[np.int32]
+    codes: npt.NDArray[np.int32]
+    first: int
     values: npt.NDArray[np.float32] | None
     unseen: int
 
@@ -70,16 +75,19 @@ class OneHotColumn:
         Raises:
             DataError: the column holds numbers.
         """
-        categories = _as_categories(column, self.name)
-        found = self.vocabulary.find(categories.offsets, categories.utf8)
-        unknown = found < 0
-        unseen = 0
-        if unknown.any():
-            there = categories.codes[categories.codes >= 0]
-            unseen = int(np.bincount(there, minlength=len(found))[unknown].sum())
-        features = np.full(len(found) + 1, -1, dtype=np.int32)  # a missing text's code -1 takes the last
-        features[:-1][~unknown] = found[~unknown] + np.int32(self.first)
-        return Cells(features[categories.codes], None, unseen)
+        texts = _as_texts(column, self.name)
+        if isinstance(texts, Categories):
+            found = self.vocabulary.find(texts.offsets, texts.utf8)
+            found[found < 0] = _UNKNOWN
+            codes = _of_rows(found, texts)
+        else:
+            assert texts.coder.vocabulary is self.vocabulary
+            codes = texts.codes
+        return Cells(codes, self.first, None, int(np.count_nonzero(codes == _UNKNOWN)))
+
+    def coder(self) -> _core.TextCoder:
+        """What gives texts the codes of :meth:`cells` while they are read."""
+        return _core.TextCoder.finding(self.vocabulary)
 
     def feature(self, value: object) -> int | None:
         """The feature of a text; None if it did not occur."""
@@ -124,9 +132,11 @@ class NumberColumn:
             DataError: the column holds texts.
         """
         column = readable(column, self.name)
-        if isinstance(column, Categories):
+        if not isinstance(column, np.ndarray):
             shown = (
-                column.texts()[0].decode(errors="backslashreplace")[:_LONGEST_SHOWN] if len(column.offsets) > 1 else ""
+                column.texts()[0].decode(errors="backslashreplace")[:_LONGEST_SHOWN]
+                if isinstance(column, Categories) and len(column.offsets) > 1
+                else ""
             )
             raise DataError(
                 f"Column '{self.name}' holds texts such as '{shown}', but numbers when the encoder was fitted. Correct "
@@ -144,7 +154,10 @@ class NumberColumn:
                 "the value.",
             )
         there = ~missing & (values != 0)
-        return Cells(np.where(there, np.int32(self.first), np.int32(-1)), values, 0)
+        return Cells(np.where(there, np.int32(0), np.int32(-1)), self.first, values, 0)
+
+    def coder(self) -> None:
+        """None: the column has no texts."""
 
     def feature(self, value: object) -> int | None:
         """The column's feature, whatever the value is."""
@@ -180,10 +193,16 @@ class HashedColumn:
         Raises:
             DataError: the column holds numbers.
         """
-        categories = _as_categories(column, self.name)
-        features = np.full(len(categories.offsets), -1, dtype=np.int32)  # a missing text's code -1 takes the last
-        features[:-1] = _core.hash_buckets(categories.offsets, categories.utf8, self.buckets) + np.int32(self.first)
-        return Cells(features[categories.codes], None, 0)
+        texts = _as_texts(column, self.name)
+        if isinstance(texts, Categories):
+            codes = _of_rows(_core.hash_buckets(texts.offsets, texts.utf8, self.buckets), texts)
+        else:
+            codes = texts.codes
+        return Cells(codes, self.first, None, 0)
+
+    def coder(self) -> _core.TextCoder:
+        """What gives texts the codes of :meth:`cells` while they are read."""
+        return _core.TextCoder.hashing(self.buckets)
 
     def feature(self, value: object) -> int | None:
         """The bucket of a text."""
@@ -204,11 +223,16 @@ def single_text(text: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]
     return np.array([0, len(data)], dtype=np.int64), data
 
 
-def _as_categories(column: TypedColumn, name: str) -> Categories:
+def _as_texts(column: TypedColumn, name: str) -> Categories | Coded:
     column = readable(column, name)
-    if isinstance(column, Categories):
+    if isinstance(column, Categories | Coded):
         return column
     raise DataError(
         f"Column '{name}' was read as numbers, but holds categories for the encoder. Read it with '{name}' among "
         "categories (the encoder's text_columns)."
     )
+
+
+def _of_rows(codes: npt.NDArray[np.int32], texts: Categories) -> npt.NDArray[np.int32]:
+    """The code of each row's text, where ``codes`` has those of the different texts."""
+    return np.append(codes, np.int32(-1))[texts.codes]  # a missing text's code -1 takes the last

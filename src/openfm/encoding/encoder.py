@@ -9,19 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from openfm.data.formats.typed import Categories, ColumnBlock
+from openfm.data.formats.typed import ColumnBlock
 from openfm.encoding.columns import Cells, ColumnSpec, NumberColumn, OneHotColumn
-from openfm.encoding.fitting import ColumnFit, HashedFit, NumberFit, OneHotFit
+from openfm.encoding.fitting import ColumnFit
 from openfm.encoding.members import check_storable, read_members, write_members
+from openfm.encoding.roles import Roles, listed
 from openfm.errors import DataError
 from openfm.fm.rows import MAX_FEATURE_DIM, SparseRows
+from openfm.native import _core
 
 __all__ = ["ColumnEncoder", "Encoded", "Kept", "encode_kept", "fit_and_keep"]
-
-_MOST_LISTED = 10
-
-_CELLS_AT_ONCE = 2**20
-"""Rows times columns that are put together at a time: some megabytes, however many of them are missing."""
 
 Kept = npt.NDArray[np.float64] | npt.NDArray[np.int32]
 """What is kept of a column's rows: numbers, or else numbers of texts or buckets from 0, -1 where one is missing."""
@@ -111,10 +108,10 @@ class ColumnEncoder:
             DataError: there are no rows, a column that is named is not there or named twice, a column does not hold
                 what it should, or there are too many columns, texts or features.
         """
-        return cls._fit(blocks, _Roles(target, weight, categorical, hashed or {}, ignored))
+        return cls._fit(blocks, Roles(target, weight, categorical, hashed or {}, ignored))
 
     @classmethod
-    def _fit(cls, blocks: Iterable[ColumnBlock], roles: _Roles, keep: Keep | None = None) -> ColumnEncoder:
+    def _fit(cls, blocks: Iterable[ColumnBlock], roles: Roles, keep: Keep | None = None) -> ColumnEncoder:
         fits: dict[str, ColumnFit] | None = None
         for block in blocks:
             if fits is None:
@@ -162,6 +159,11 @@ class ColumnEncoder:
         """The columns that must be read as categories: the argument ``categories`` of what reads a table."""
         return tuple(column.name for column in self._columns if not isinstance(column, NumberColumn))
 
+    def coder_of(self, name: str) -> _core.TextCoder | None:
+        """What is wanted of a column's texts: the argument of that name of what reads a table."""
+        column = self._by_name.get(name)
+        return _core.TextCoder.ignoring() if column is None else column.coder()
+
     @property
     def feature_dim(self) -> int:
         """How many features all columns have together."""
@@ -193,31 +195,17 @@ class ColumnEncoder:
                     continue
                 raise DataError(
                     f"The table has no column '{column.name}', which the encoder was fitted with. It has "
-                    f"{_listed(block.columns)}."
+                    f"{listed(block.columns)}."
                 )
             cells.append(column.cells(block.columns[column.name], first_row))
             if cells[-1].unseen:
                 unseen[column.name] = cells[-1].unseen
         return Encoded(self._assemble(cells, block.rows), unseen)
 
-    def _assemble(self, cells: Sequence[Cells], rows: int) -> SparseRows:
-        """The rows that have in each column what its cells say."""
-        step = max(1, _CELLS_AT_ONCE // max(1, len(cells)))
-        parts = [self._piece(cells, begin, min(begin + step, rows)) for begin in range(0, max(1, rows), step)]
-        return parts[0] if len(parts) == 1 else SparseRows.concatenate(parts)
-
-    def _piece(self, cells: Sequence[Cells], begin: int, end: int) -> SparseRows:
-        """Rows ``begin`` to ``end`` (exclusive)."""
-        rows = end - begin
-        features, values = np.empty((rows, len(cells)), np.int32), np.ones((rows, len(cells)), np.float32)
-        for number, each in enumerate(cells):
-            features[:, number] = each.features[begin:end]
-            if each.values is not None:
-                values[:, number] = each.values[begin:end]
-        there = features >= 0  # and within a row they increase, as the columns' features do
-        indptr = np.zeros(rows + 1, dtype=np.int64)
-        np.cumsum(np.count_nonzero(there, axis=1), out=indptr[1:])
-        return SparseRows(indptr, features[there], values[there], self._feature_dim)
+    def _assemble(self, cells: Iterable[Cells], rows: int) -> SparseRows:
+        """The rows that have in each column what its cells say: within a row features increase, as the columns' do."""
+        columns = [(each.codes, each.first, each.values) for each in cells]
+        return SparseRows(*_core.join_columns(columns, rows), self._feature_dim)
 
     def column(self, name: str) -> ColumnSpec:
         """What becomes of a column.
@@ -233,7 +221,7 @@ class ColumnEncoder:
 
     def known_columns(self) -> str:
         """The columns' names, for a sentence; of many only the first."""
-        return _listed(self._by_name)
+        return listed(self._by_name)
 
     def features_of(self, column: str) -> range:
         """The features of a column.
@@ -311,28 +299,15 @@ class ColumnEncoder:
         return self._columns[bisect_right(self._starts, feature) - 1]
 
 
-def fit_and_keep(
-    blocks: Iterable[ColumnBlock],
-    keep: Keep,
-    *,
-    target: str | None = None,
-    weight: str | None = None,
-    categorical: Collection[str] = (),
-    hashed: Mapping[str, int] | None = None,
-    ignored: Collection[str] = (),
-) -> ColumnEncoder:
+def fit_and_keep(blocks: Iterable[ColumnBlock], roles: Roles, keep: Keep | None = None) -> ColumnEncoder:
     """As :meth:`ColumnEncoder.fit`, and tells of each block what :func:`encode_kept` makes its rows of in the end.
 
     Args:
         blocks: the table.
-        keep: takes each block, and what is to be kept of each of the encoder's columns.
-        target: as are the others, as for :meth:`ColumnEncoder.fit`.
-        weight: likewise.
-        categorical: likewise.
-        hashed: likewise.
-        ignored: likewise.
+        roles: what its columns are for.
+        keep: takes each block, and what is to be kept of each of the encoder's columns; None: nothing is kept.
     """
-    return ColumnEncoder._fit(blocks, _Roles(target, weight, categorical, hashed or {}, ignored), keep)
+    return ColumnEncoder._fit(blocks, roles, keep)
 
 
 def encode_kept(encoder: ColumnEncoder, kept: Sequence[Kept], *, first_row: int = 0) -> SparseRows:
@@ -346,43 +321,5 @@ def encode_kept(encoder: ColumnEncoder, kept: Sequence[Kept], *, first_row: int 
         if isinstance(column, NumberColumn):
             cells.append(column.cells(each.astype(np.float64, copy=False), first_row))
         else:
-            codes = each.astype(np.int32, copy=False)
-            cells.append(Cells(np.where(codes < 0, codes, codes + np.int32(column.first)), None, 0))
+            cells.append(Cells(each.astype(np.int32, copy=False), column.first, None, 0))
     return encoder._assemble(cells, len(kept[0]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Roles:
-    """What columns are for, as the caller says."""
-
-    target: str | None
-    weight: str | None
-    categorical: Collection[str]
-    hashed: Mapping[str, int]
-    ignored: Collection[str]
-
-    def fits(self, block: ColumnBlock) -> dict[str, ColumnFit]:
-        """What learns each column that is a feature, in the table's order."""
-        excluded = [name for name in (self.target, self.weight, *self.ignored) if name is not None]
-        named = [*excluded, *self.hashed, *self.categorical]
-        for name in named:
-            if name not in block.columns:
-                raise DataError(f"The table has no column '{name}'. It has {_listed(block.columns)}.")
-            if named.count(name) > 1:
-                raise DataError(f"Column '{name}' is named for two purposes or twice. Name it once.")
-        for name, buckets in self.hashed.items():
-            if not 1 <= buckets <= MAX_FEATURE_DIM:
-                raise DataError(f"Column '{name}' is to be hashed into {buckets} features; give at least 1.")
-        return {name: self._fit(name, block) for name in block.columns if name not in excluded}
-
-    def _fit(self, name: str, block: ColumnBlock) -> ColumnFit:
-        if name in self.hashed:
-            return HashedFit(name, self.hashed[name])
-        if name in self.categorical or isinstance(block.columns[name], Categories):
-            return OneHotFit(name)
-        return NumberFit(name)
-
-
-def _listed(names: Iterable[str]) -> str:
-    found = list(names)
-    return ", ".join(f"'{name}'" for name in found[:_MOST_LISTED]) + (", ..." if len(found) > _MOST_LISTED else "")

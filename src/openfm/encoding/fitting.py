@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from openfm.data.formats.typed import Categories, TypedColumn, readable
+from openfm.data.formats.typed import Categories, Coded, TypedColumn, readable
 from openfm.encoding.columns import ColumnSpec, HashedColumn, NumberColumn, OneHotColumn
 from openfm.errors import DataError
 from openfm.native import _core
@@ -36,7 +36,7 @@ class NumberFit:
             DataError: it holds texts, or an infinite number.
         """
         column = readable(column, self._name)
-        if isinstance(column, Categories):
+        if not isinstance(column, np.ndarray):
             raise DataError(
                 f"Column '{self._name}' holds numbers at first and texts further on. Name it as categorical, or "
                 "correct it."
@@ -88,6 +88,10 @@ class OneHotFit:
             DataError: it holds numbers.
         """
         column = readable(column, self._name)
+        if isinstance(column, Coded):
+            assert column.coder.vocabulary is not None
+            self._vocabulary = column.coder.vocabulary
+            return column.codes if kept else None
         if not isinstance(column, Categories):
             raise DataError(
                 f"Column '{self._name}' was read as numbers, where categories are needed. Read it with '{self._name}' "
@@ -122,7 +126,7 @@ class HashedFit:
             DataError: it holds numbers.
         """
         if kept or not isinstance(column, Categories):
-            return self._spec.cells(column).features  # or says what is wrong
+            return self._spec.cells(column).codes  # or says what is wrong
         return None
 
     def spec(self, first: int) -> ColumnSpec:

@@ -14,10 +14,11 @@ import numpy.typing as npt
 from openfm.data.ahead import run_ahead
 from openfm.data.formats.format import Format
 from openfm.data.formats.source import Source
-from openfm.data.formats.typed import Categories, ColumnBlock, readable
+from openfm.data.formats.typed import CoderOf, ColumnBlock, readable
 from openfm.data.records import RecordBlock
 from openfm.encoding.columns import ColumnValueError, NumberColumn
 from openfm.encoding.encoder import ColumnEncoder, Kept, encode_kept, fit_and_keep
+from openfm.encoding.roles import Roles
 from openfm.errors import DataError
 
 __all__ = ["column_blocks", "encoded_records", "fit_and_encode", "fit_table", "numbers_of", "weights_of"]
@@ -26,13 +27,16 @@ __all__ = ["column_blocks", "encoded_records", "fit_and_encode", "fit_table", "n
 AnyScalar = TypeVar("AnyScalar", np.float64, np.float32, np.int32)
 
 
-def column_blocks(source: Source, format: Format, categories: Collection[str]) -> Iterator[ColumnBlock]:
+def column_blocks(
+    source: Source, format: Format, categories: Collection[str], coder_of: CoderOf | None = None
+) -> Iterator[ColumnBlock]:
     """The columns of a table as they are.
 
     Args:
         source: the table.
         format: its format.
         categories: columns that hold categories, whatever they look like.
+        coder_of: gives the texts of each column their codes, where the format's reader can ask it.
 
     Raises:
         DataError: the format has no named columns, or the table cannot be read.
@@ -41,7 +45,7 @@ def column_blocks(source: Source, format: Format, categories: Collection[str]) -
         raise source.error(f"{source.name} is {format.name}, which has no named columns. Give csv, tsv or parquet.")
     if source.path is None and not format.streams:
         raise source.error(f"{format.name} is read from a file only, not from a stream. Give a file.")
-    read = partial(format.read_columns, source, categories=frozenset(categories))
+    read = partial(format.read_columns, source, categories=frozenset(categories), coder_of=coder_of)
     return run_ahead(lambda _: read(), threads=2)  # parsing needs no GIL
 
 
@@ -60,12 +64,9 @@ def fit_table(
     Raises:
         DataError: the table cannot be read, or no encoder can be fitted on it.
     """
-    hashed = hashed or {}
-    blocks = column_blocks(source, format, {*categorical, *hashed})
+    roles = Roles(target, weight, categorical, hashed or {}, ignored)
     try:
-        return ColumnEncoder.fit(
-            blocks, target=target, weight=weight, categorical=categorical, hashed=hashed, ignored=ignored
-        )
+        return fit_and_keep(column_blocks(source, format, roles.categories, roles.coder_of), roles)
     except DataError as error:
         raise _named(source, error) from error
 
@@ -94,7 +95,7 @@ def encoded_records(
             finite, or a weight is below 0.
     """
     row = 0
-    for block in column_blocks(source, format, encoder.text_columns):
+    for block in column_blocks(source, format, encoder.text_columns, encoder.coder_of):
         try:
             encoded = encoder.encode(block, first_row=row)
             labels = None if target is None else numbers_of(block, target, "label", first_row=row)
@@ -139,19 +140,10 @@ def fit_and_encode(
         DataError: as :func:`fit_table` and :func:`encoded_records`.
         OSError: the temporary file cannot be written.
     """
-    hashed = hashed or {}
+    roles = Roles(target, weight, categorical, hashed or {}, ignored)
     kept = _KeptTable(target, weight)
-    blocks = column_blocks(source, format, {*categorical, *hashed})
     try:
-        encoder = fit_and_keep(
-            blocks,
-            kept.add,
-            target=target,
-            weight=weight,
-            categorical=categorical,
-            hashed=hashed,
-            ignored=ignored,
-        )
+        encoder = fit_and_keep(column_blocks(source, format, roles.categories, roles.coder_of), roles, kept.add)
     except BaseException as error:
         kept.close()
         if isinstance(error, DataError):
@@ -226,7 +218,7 @@ def numbers_of(block: ColumnBlock, name: str, what: str, *, first_row: int = 0) 
     if column is None:
         raise DataError(f"The table has no column '{name}' for the {what}s.")
     column = readable(column, name)
-    if isinstance(column, Categories):
+    if not isinstance(column, np.ndarray):
         raise DataError(f"Column '{name}' holds texts, but the {what}s must be numbers, such as 0 and 1.")
     with np.errstate(over="ignore"):
         numbers: npt.NDArray[np.float32] = column.astype(np.float32)

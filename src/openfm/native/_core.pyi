@@ -115,9 +115,11 @@ class ParsedRows:
     @property
     def fault(self) -> tuple[str, int, int, int, int, int, int] | None: ...
 
+ParsedColumn = npt.NDArray[Any] | tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
+
 class ParsedColumns:
     """What :func:`parse_csv_columns` found, for each column: float64, NaN where a number is missing; or int32 codes, -1
-    where a category is missing, with int64 offsets and the bytes of the different texts.
+    where a category is missing, with int64 offsets and the bytes of the different texts, if no coder knows these.
     """
 
     @property
@@ -127,9 +129,7 @@ class ParsedColumns:
     @property
     def rows(self) -> int: ...
     @property
-    def columns(
-        self,
-    ) -> list[npt.NDArray[np.float64] | tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.uint8]]]: ...
+    def columns(self) -> list[ParsedColumn]: ...
     @property
     def fault(self) -> tuple[str, int, int, int, int, int, int] | None: ...
 
@@ -145,9 +145,16 @@ def parse_csv(
     weight_column: int | None = None,
 ) -> ParsedRows: ...
 def parse_csv_columns(
-    data: bytes | bytearray | memoryview, delimiter: str, kinds: npt.NDArray[np.uint8], final: bool
+    data: bytes | bytearray | memoryview,
+    delimiter: str,
+    kinds: npt.NDArray[np.uint8],
+    final: bool,
+    coders: list[TextCoder | None] | None = None,
 ) -> ParsedColumns:
-    """``kinds`` has 0 for a column of numbers, 1 for one of categories. Releases the GIL."""
+    """``kinds`` has 0 for a column of numbers, 1 for one of categories. Releases the GIL.
+
+    A coder's vocabulary must not be used elsewhere meanwhile if the coder adds to it.
+    """
 
 def write_libsvm(
     indptr: npt.NDArray[np.int64],
@@ -190,6 +197,32 @@ class Vocabulary:
         """The number of each text, -1 of those that are not there. Releases the GIL around long work."""
 
     def text(self, code: int) -> bytes: ...
+
+class TextCoder:
+    """What numbers the texts of a column get while they are read: int32, -1 where there is none.
+
+    ``adding``: those of a vocabulary, to which new texts are added. ``finding``: those of a vocabulary, -2 of texts
+    that it has not. ``hashing``: those of :func:`hash_buckets`. ``ignoring``: none.
+    """
+
+    @staticmethod
+    def adding(vocabulary: Vocabulary) -> TextCoder: ...
+    @staticmethod
+    def finding(vocabulary: Vocabulary) -> TextCoder: ...
+    @staticmethod
+    def hashing(buckets: int) -> TextCoder: ...
+    @staticmethod
+    def ignoring() -> TextCoder: ...
+    @property
+    def vocabulary(self) -> Vocabulary | None: ...
+
+def join_columns(
+    columns: list[tuple[npt.NDArray[np.int32], int, npt.NDArray[np.float32] | None]], rows: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """indptr, indices and values of rows that have of each column (codes, first, values) the feature ``first + code``.
+
+    It is left out where the code is below 0; its value is 1 where values are None. Releases the GIL around long work.
+    """
 
 def hash_buckets(offsets: npt.NDArray[np.int64], utf8: npt.NDArray[np.uint8], buckets: int) -> npt.NDArray[np.int32]:
     """FNV-1a (64 bits) of each text, h, as (h ^ h >> 32) modulo ``buckets``: the same on every machine, for ever."""

@@ -5,9 +5,11 @@
 #include <cstring>
 #include <stdexcept>
 #include <string_view>
+#include <vector>
 
+#include "encoding_rows.hpp"
 #include "python_buffers.hpp"
-#include "text_columns.hpp"
+#include "python_coder.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -19,7 +21,8 @@ template <class T>
 using Vector = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 constexpr std::size_t kManyTexts = 1000;     // take long enough to look up for another thread to work meanwhile
-constexpr std::size_t kMostTexts = 0x7fffffff;  // features are int32
+constexpr std::size_t kManyCells = 10'000;      // likewise to put together
+constexpr std::int64_t kMostBuckets = 0x7fffffff;  // features are int32
 
 // Texts one after the other, and where each begins.
 class Texts {
@@ -50,7 +53,6 @@ public:
         records::Column<std::int32_t> codes;
         std::int32_t* const out = codes.reserve(texts.size());
         each(texts, [&](std::size_t i, std::string_view text, std::uint64_t hash) {
-            if (dictionary_.size() == kMostTexts) throw std::length_error("there are more than 2^31 - 1 different texts");
             out[i] = dictionary_.code(text, hash);
         });
         codes.commit(texts.size());
@@ -83,6 +85,7 @@ public:
     }
     std::size_t size() const { return dictionary_.size(); }
     std::size_t nbytes() const { return dictionary_.nbytes(); }
+    text::Dictionary& dictionary() { return dictionary_; }
 
 private:
     // Calls `use` with each text and its hash, for which memory was asked some texts before.
@@ -111,25 +114,60 @@ private:
     text::Dictionary dictionary_;
 };
 
-// FNV-1a of 64 bits (draft-eastlake-fnv), the upper half folded onto the lower. It is in artifacts: it must never change.
-std::uint64_t stable_hash(std::string_view text) {
-    std::uint64_t hash = 0xcbf29ce484222325U;
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-    return hash ^ (hash >> 32);
+// That there may be so many buckets.
+std::uint64_t checked_buckets(std::int64_t buckets) {
+    if (buckets < 1 || buckets > kMostBuckets) throw std::invalid_argument("buckets must be from 1 to 2^31 - 1");
+    return static_cast<std::uint64_t>(buckets);
 }
 
 nb::object hash_buckets(const Vector<std::int64_t>& offsets, const Vector<std::uint8_t>& utf8, std::int64_t buckets) {
-    if (buckets < 1 || buckets > static_cast<std::int64_t>(kMostTexts)) {
-        throw std::invalid_argument("buckets must be from 1 to 2^31 - 1");
-    }
+    const std::uint64_t count = checked_buckets(buckets);
     const Texts texts(offsets, utf8);
     records::Column<std::int32_t> found;
     std::int32_t* const out = found.reserve(texts.size());
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-        out[i] = static_cast<std::int32_t>(stable_hash(texts[i]) % static_cast<std::uint64_t>(buckets));
-    }
+    for (std::size_t i = 0; i < texts.size(); ++i) out[i] = text::bucket_of(texts[i], count);
     found.commit(texts.size());
     return to_numpy(found);
+}
+
+TextCoder adding(nb::object vocabulary) {
+    return {{text::Coder::Kind::add, &nb::cast<Vocabulary&>(vocabulary).dictionary(), 0}, vocabulary};
+}
+
+TextCoder finding(nb::object vocabulary) {
+    return {{text::Coder::Kind::find, &nb::cast<Vocabulary&>(vocabulary).dictionary(), 0}, vocabulary};
+}
+
+TextCoder hashing(std::int64_t buckets) {
+    return {{text::Coder::Kind::hash, nullptr, checked_buckets(buckets)}, nb::none()};
+}
+
+TextCoder ignoring() { return {{}, nb::none()}; }
+
+nb::tuple join_columns(const nb::list& columns, std::size_t rows) {
+    std::vector<ColumnOfCodes> views;
+    std::vector<Vector<std::int32_t>> codes;  // that hold the arrays meanwhile
+    std::vector<Vector<float>> values;
+    for (const nb::handle column : columns) {
+        const auto parts = nb::cast<nb::tuple>(column);
+        if (parts.size() != 3) throw std::invalid_argument("a column must be codes, the first feature, and values or None");
+        codes.push_back(nb::cast<Vector<std::int32_t>>(parts[0]));
+        ColumnOfCodes view{codes.back().data(), nb::cast<std::uint32_t>(parts[1]), nullptr};
+        bool fits = codes.back().shape(0) == rows;
+        if (!parts[2].is_none()) {
+            values.push_back(nb::cast<Vector<float>>(parts[2]));
+            view.values = values.back().data();
+            fits &= values.back().shape(0) == rows;
+        }
+        if (!fits) throw std::invalid_argument("each column must have as many codes and values as there are rows");
+        views.push_back(view);
+    }
+    JoinedRows joined;
+    {
+        const ReleaseIfLong release(rows * views.size() >= kManyCells);
+        join(views, rows, joined);
+    }
+    return nb::make_tuple(to_numpy(joined.indptr), to_numpy(joined.indices), to_numpy(joined.values));
 }
 
 }  // namespace
@@ -144,6 +182,13 @@ void register_encoding(nb::module_& m) {
         .def("add", &Vocabulary::add, "offsets"_a, "utf8"_a)
         .def("find", &Vocabulary::find, "offsets"_a, "utf8"_a)
         .def("text", &Vocabulary::text, "code"_a);
+    nb::class_<TextCoder>(m, "TextCoder", "What numbers the texts of a column get while they are read.")
+        .def_static("adding", &adding, "vocabulary"_a)
+        .def_static("finding", &finding, "vocabulary"_a)
+        .def_static("hashing", &hashing, "buckets"_a)
+        .def_static("ignoring", &ignoring)
+        .def_ro("vocabulary", &TextCoder::vocabulary);
+    m.def("join_columns", &join_columns, "columns"_a, "rows"_a, "Columns of features to compressed sparse rows.");
     m.def("hash_buckets", &hash_buckets, "offsets"_a, "utf8"_a, "buckets"_a, "The bucket of each text.");
 }
 

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "python_buffers.hpp"
+#include "python_coder.hpp"
 #include "text_columns.hpp"
 #include "text_rows.hpp"
 #include "text_write.hpp"
@@ -97,22 +98,32 @@ nb::object copied(const T* data, std::size_t size) {
     return to_numpy(column);
 }
 
-nb::object column_to_python(ParsedColumn& column) {
+// Of categories without a coder of theirs, `dictionary` has the texts.
+nb::object column_to_python(ParsedColumn& column, const Dictionary& dictionary) {
     if (column.kind == ColumnKind::number) return to_numpy(column.numbers);
-    const auto& offsets = column.dictionary.offsets();
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(column.dictionary.bytes().data());
-    return nb::make_tuple(to_numpy(column.codes), copied(offsets.data(), offsets.size()),
-                          copied(bytes, column.dictionary.bytes().size()));
+    if (column.coder.dictionary != &dictionary) return to_numpy(column.codes);
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(dictionary.bytes().data());
+    return nb::make_tuple(to_numpy(column.codes), copied(dictionary.offsets().data(), dictionary.offsets().size()),
+                          copied(bytes, dictionary.bytes().size()));
 }
 
-ParsedColumns csv_columns(nb::handle data, char delimiter, const Vector<std::uint8_t>& kinds, bool final) {
+ParsedColumns csv_columns(nb::handle data, char delimiter, const Vector<std::uint8_t>& kinds, bool final,
+                          const std::optional<nb::list>& coders) {
+    const std::size_t count = kinds.shape(0);
+    if (coders && coders->size() != count) throw std::invalid_argument("there must be as many coders as columns");
     Columns found;
-    found.columns = std::vector<ParsedColumn>(kinds.shape(0));
-    for (std::size_t i = 0; i < kinds.shape(0); ++i) {
+    found.columns = std::vector<ParsedColumn>(count);
+    std::vector<Dictionary> dictionaries(count);
+    for (std::size_t i = 0; i < count; ++i) {
         if (kinds(i) > static_cast<std::uint8_t>(ColumnKind::category)) {
             throw std::invalid_argument("a column's kind must be 0 or 1");
         }
-        found.columns[i].kind = static_cast<ColumnKind>(kinds(i));
+        ParsedColumn& column = found.columns[i];
+        column.kind = static_cast<ColumnKind>(kinds(i));
+        if (column.kind == ColumnKind::number) continue;
+        const bool has_coder = coders && !(*coders)[i].is_none();
+        column.coder = has_coder ? nb::cast<const TextCoder&>((*coders)[i]).coder
+                                 : Coder{Coder::Kind::add, &dictionaries[i], 0};
     }
     const BytesView view(data);
     {
@@ -120,7 +131,7 @@ ParsedColumns csv_columns(nb::handle data, char delimiter, const Vector<std::uin
         parse_columns(text_of(view), delimiter, final, found);
     }
     nb::list columns;
-    for (ParsedColumn& column : found.columns) columns.append(column_to_python(column));
+    for (std::size_t i = 0; i < count; ++i) columns.append(column_to_python(found.columns[i], dictionaries[i]));
     return {found.consumed, found.lines, found.rows, columns, fault_tuple(found.fault)};
 }
 
@@ -177,7 +188,7 @@ void register_text(nb::module_& m) {
           "Lines of libsvm text to compressed sparse rows.");
     m.def("parse_csv", &csv_rows, "data"_a, "delimiter"_a, "label_column"_a.none(), "columns"_a.none(), "final"_a,
           "weight_column"_a.none() = nb::none(), "Delimited numbers to compressed sparse rows.");
-    m.def("parse_csv_columns", &csv_columns, "data"_a, "delimiter"_a, "kinds"_a, "final"_a,
+    m.def("parse_csv_columns", &csv_columns, "data"_a, "delimiter"_a, "kinds"_a, "final"_a, "coders"_a.none() = nb::none(),
           "Delimited text to columns of numbers and of categories.");
     m.def("write_libsvm", &libsvm_text, "indptr"_a, "indices"_a, "values"_a, "labels"_a, "index_base"_a,
           "Compressed sparse rows as libsvm text.");

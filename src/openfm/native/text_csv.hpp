@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "text_finder.hpp"
+
 namespace openfm::text {
 
 // Why a row was refused. `kind` is empty when none was; openfm.data.formats.text_faults has the words for each kind.
@@ -30,7 +32,7 @@ public:
 
     // Unless `final`, the text may go on: a row without its line break is unfinished.
     RowScanner(std::string_view text, char delimiter, bool final)
-        : text_(text), delimiter_(delimiter), final_(final) {}
+        : text_(text), delimiter_(delimiter), final_(final), finder_(text, delimiter, '\n') {}
 
     // The next row's fields, which live until the next call.
     Status next();
@@ -44,9 +46,14 @@ public:
     std::int64_t lines() const { return lines_; }       // how many were stepped over
 
 private:
+    // A field in quotes, and where it lies with them.
+    struct Quoted {
+        std::size_t field, begin, end;
+    };
+
     void skip_empty_lines();
     Status scan_quoted(std::size_t& p);
-    void add(std::size_t begin, std::size_t end, std::string_view value);
+    void add_quoted(std::size_t begin, std::size_t end, std::string_view value);
 
     std::string_view text_;
     char delimiter_;
@@ -54,8 +61,9 @@ private:
     std::size_t position_ = 0;
     std::int64_t line_ = 0;  // on which the last row starts
     std::int64_t lines_ = 0;
+    Finder finder_;  // of what ends fields that are not in quotes
     std::vector<std::string_view> fields_;
-    std::vector<std::size_t> begins_, ends_;  // of the fields in the text, quotes included
+    std::vector<Quoted> quoted_;  // of the fields, in their order
     std::deque<std::string> unquoted_;  // fields that held doubled quotes; a deque, for they must not move
     std::size_t unquoted_used_ = 0;
 };

@@ -13,7 +13,6 @@ import pytest
 from openfm import ColumnEncoder, DataError
 from openfm.data.formats.typed import ColumnBlock
 from openfm.encoding import HashedColumn, NumberColumn, OneHotColumn
-from openfm.encoding import encoder as encoder_module
 from support.tables import RATINGS, block_of, categories
 
 
@@ -206,11 +205,21 @@ def test_no_rows_are_no_rows() -> None:
     assert (len(encoded.rows), encoded.rows.feature_dim) == (0, 6)
 
 
-def test_wide_tables_are_put_together_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = ColumnEncoder.fit([block_of(RATINGS)])
-    whole = encoder.encode(block_of(RATINGS)).rows.to_scipy().toarray()
-    monkeypatch.setattr(encoder_module, "_CELLS_AT_ONCE", 9)  # two rows of four columns
-    np.testing.assert_array_equal(encoder.encode(block_of(RATINGS)).rows.to_scipy().toarray(), whole)
+def test_wide_tables_of_which_most_is_missing() -> None:
+    rng = np.random.default_rng(2)
+    codes = np.where(rng.random((300, 40)) < 0.1, rng.integers(0, 3, (300, 40)), -1)
+    table = {f"c{i}": [None if code < 0 else f"t{code}" for code in codes[:, i]] for i in range(40)}
+    encoder = ColumnEncoder.fit([block_of(table | {"last": ["x"] * 300})])
+    found = dense(encoder, block_of(table | {"last": ["x"] * 300}))
+    expected = np.zeros_like(found)
+    for row in range(300):
+        for name, texts in table.items():
+            if (text := texts[row]) is not None:
+                feature = encoder.feature(name, text)
+                assert feature is not None
+                expected[row, feature] = 1
+    expected[:, -1] = 1
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_columns_that_are_not_there_can_be_missing() -> None:

@@ -85,6 +85,39 @@ def test_many_blocks(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first, np.arange(rows) % 50_000)  # in the order in which they came first
 
 
+def test_texts_are_coded_while_they_are_read_as_afterwards(tmp_path: Path) -> None:
+    """The reader codes texts itself; blocks of iter_columns have texts, which the encoder looks up."""
+    rng = np.random.default_rng(3)
+    path = tmp_path / "large.csv"
+    cells = rng.integers(0, 40_000, (60_000, 3)) ** 2 % 39_989
+    with path.open("w") as file:
+        file.write("y,long,short,hashed,left out,n\r\n")
+        for i, (a, b, c) in enumerate(cells.tolist()):
+            long = "" if i % 11 == 0 else f'"{i % 3}, a ""long"" text\n{a:060}"'
+            file.write(f"{i % 2},{long},{'' if b % 7 == 0 else b},h{c},{long},{i / 4}\r\n")
+    options = {"target": "y", "categorical": ["short"], "hashed": {"hashed": 1000}, "ignored": ["left out"]}
+    blocks = list(iter_columns(path, categories=["short", "hashed"]))
+    assert len(blocks) > 1
+    slow = ColumnEncoder.fit(blocks, **options)
+    encoder, kept = fit_and_encode(*opened(path), **options)
+    assert encoder.to_members() == slow.to_members() == fit_table(*opened(path), **options).to_members()
+    expected = [slow.encode(block).rows for block in blocks]
+    for found in (kept, encoded_records(*opened(path), encoder, target="y")):
+        for record, rows in zip(found, expected, strict=True):
+            for part in ("indptr", "indices", "values"):
+                np.testing.assert_array_equal(getattr(record.rows, part), getattr(rows, part))
+    fewer = ColumnEncoder.fit(blocks[:1], **options)
+    unseen: Counter[str] = Counter()
+    found = list(encoded_records(*opened(path), fewer, unseen=unseen))
+    counted: Counter[str] = Counter()
+    for record, block in zip(found, blocks, strict=True):
+        encoded = fewer.encode(block)
+        counted.update(encoded.unseen)
+        np.testing.assert_array_equal(record.rows.indices, encoded.rows.indices)
+    assert unseen == counted
+    assert set(unseen) == {"long", "short"}
+
+
 def test_unseen_values_are_counted(table: Path, tmp_path: Path) -> None:
     encoder = fit_table(*opened(table), target="rating", categorical=["user"])
     other = tmp_path / "test.csv"

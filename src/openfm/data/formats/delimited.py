@@ -20,7 +20,7 @@ from openfm.data.formats.columns import ColumnRoles, check_width, column_names, 
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.source import Source
 from openfm.data.formats.text_reader import TextReader
-from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn
+from openfm.data.formats.typed import Categories, Coded, CoderOf, ColumnBlock, TypedColumn
 from openfm.data.records import RecordBlock
 from openfm.fm.rows import SparseRows
 from openfm.native import _core
@@ -91,7 +91,7 @@ def _write(file: BinaryIO, blocks: Iterable[RecordBlock], options: WriteOptions,
 
 
 def _read_columns(
-    source: Source, *, delimiter: str, categories: Collection[str] = ()
+    source: Source, *, delimiter: str, categories: Collection[str] = (), coder_of: CoderOf | None = None
 ) -> Generator[ColumnBlock, None, None]:
     """Reads CSV or TSV with a header.
 
@@ -102,6 +102,7 @@ def _read_columns(
         source: the text.
         delimiter: between fields.
         categories: names of columns that hold categories whatever they look like.
+        coder_of: is asked once for the coder of each column of categories.
 
     Raises:
         DataError: a row is faulty, or what is no number comes later in a column of numbers; names line and column.
@@ -109,9 +110,10 @@ def _read_columns(
     reader = TextReader(source)
     names = reader.header(delimiter)
     kinds: npt.NDArray[np.uint8] | None = None
+    coders: list[_core.TextCoder | None] = []
 
     def parse(data: memoryview, final: bool) -> _core.ParsedColumns:
-        nonlocal kinds
+        nonlocal kinds, coders
         if kinds is None:
             first = _core.parse_csv_columns(data, delimiter, np.full(len(names), _CATEGORY, dtype=np.uint8), final)
             if first.fault is not None or not first.rows:
@@ -123,15 +125,22 @@ def _read_columns(
                 ],
                 dtype=np.uint8,
             )
-        return _core.parse_csv_columns(data, delimiter, kinds, final)
+            coders = [
+                coder_of(name) if coder_of is not None and kind == _CATEGORY else None
+                for name, kind in zip(names, kinds, strict=True)
+            ]
+        return _core.parse_csv_columns(data, delimiter, kinds, final, coders)
 
     for parsed in reader.blocks(parse):
         if parsed.rows:
-            columns: dict[str, TypedColumn] = {
-                name: Categories(*column) if isinstance(column, tuple) else column
-                for name, column in zip(names, parsed.columns, strict=True)
-            }
-            yield ColumnBlock(columns, parsed.rows)
+            columns = map(_typed, parsed.columns, coders)
+            yield ColumnBlock(dict(zip(names, columns, strict=True)), parsed.rows)
+
+
+def _typed(column: _core.ParsedColumn, coder: _core.TextCoder | None) -> TypedColumn:
+    if isinstance(column, tuple):
+        return Categories(*column)
+    return column if coder is None else Coded(column, coder)
 
 
 def _is_number(column: Any) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
 from openfm.data.formats.source import Source
-from openfm.data.formats.typed import ColumnBlock
+from openfm.data.formats.typed import CoderOf, ColumnBlock
 from openfm.data.places import START, Place
 from openfm.data.records import RecordBlock
 
@@ -62,8 +62,13 @@ class WriteOptions:
 class ColumnReader(Protocol):
     """Reads the columns of a source as they are, block by block."""
 
-    def __call__(self, source: Source, *, categories: Collection[str] = ()) -> Generator[ColumnBlock, None, None]:
-        """Blocks of the columns, of which those that ``categories`` names are not taken for numbers."""
+    def __call__(
+        self, source: Source, *, categories: Collection[str] = (), coder_of: CoderOf | None = None
+    ) -> Generator[ColumnBlock, None, None]:
+        """Blocks of the columns, of which those that ``categories`` names are not taken for numbers.
+
+        A reader that can has texts coded by ``coder_of`` while it reads them.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +86,7 @@ class Format:
         width_varies: whether blocks of one source may differ in width where ``feature_dim`` is not given.
         read: the records of a source, in blocks of bounded size.
         write: writes blocks of equal width to an open file.
-        read_columns: the columns of a source as they are, where columns have names; given ``categories``, it takes the
-            columns of these names for no numbers.
+        read_columns: the columns of a source as they are, where columns have names.
     """
 
     name: str

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from openfm.data.formats.arrow import ROWS_OF_A_BATCH, column_block, import_pyarrow, read_batches, record_batch
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.source import Source
-from openfm.data.formats.typed import ColumnBlock
+from openfm.data.formats.typed import CoderOf, ColumnBlock
 from openfm.data.records import RecordBlock
 
 __all__ = ["PARQUET"]
@@ -77,8 +77,12 @@ def _write(file: BinaryIO, blocks: Iterable[RecordBlock], options: WriteOptions)
             writer.close()
 
 
-def _read_columns(source: Source, *, categories: Collection[str] = ()) -> Generator[ColumnBlock, None, None]:
+def _read_columns(
+    source: Source, *, categories: Collection[str] = (), coder_of: CoderOf | None = None
+) -> Generator[ColumnBlock, None, None]:
     """Reads Parquet: numbers and booleans are numbers unless ``categories`` names their column, all else categories.
+
+    pyarrow makes dictionaries of texts, so no coder is asked for any.
 
     Raises:
         DataError: it is no Parquet.

@@ -5,14 +5,19 @@ Matrices have numbers only, so this is what an encoder makes features from, and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from openfm.errors import DataError
+from openfm.native import _core
 
-__all__ = ["Categories", "ColumnBlock", "TypedColumn", "Unreadable", "readable"]
+__all__ = ["Categories", "Coded", "CoderOf", "ColumnBlock", "TypedColumn", "Unreadable", "readable"]
+
+CoderOf = Callable[[str], _core.TextCoder | None]
+"""What gives the texts of a column of this name their codes; None: they are to be had as :class:`Categories`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +40,19 @@ class Categories:
         return [data[begin:end] for begin, end in zip(self.offsets[:-1], self.offsets[1:], strict=True)]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded:
+    """A column of texts, of which whoever reads it wanted the codes only.
+
+    Attributes:
+        codes: int32, shape (rows,): as the coder gives them; -1 where a text is missing, -2 where it is unknown.
+        coder: that gave them.
+    """
+
+    codes: npt.NDArray[np.int32]
+    coder: _core.TextCoder
+
+
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """A column of neither numbers nor texts, which is an error only where it is used.
@@ -46,11 +64,11 @@ class Unreadable:
     type: str
 
 
-TypedColumn = npt.NDArray[np.float64] | Categories | Unreadable
-"""Numbers, float64 of shape (rows,) with NaN where one is missing; or categories; or what can be taken for neither."""
+TypedColumn = npt.NDArray[np.float64] | Categories | Coded | Unreadable
+"""Numbers, float64 of shape (rows,) with NaN where one is missing; or texts; or what can be taken for neither."""
 
 
-def readable(column: TypedColumn, name: str) -> npt.NDArray[np.float64] | Categories:
+def readable(column: TypedColumn, name: str) -> npt.NDArray[np.float64] | Categories | Coded:
     """The column, which is to be used.
 
     Args:

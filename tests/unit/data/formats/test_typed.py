@@ -12,9 +12,10 @@ from pyarrow import parquet
 from openfm.data.formats.registry import FORMATS
 from openfm.data.formats.source import Source
 from openfm.data.formats.tables import table_columns
-from openfm.data.formats.typed import Categories, ColumnBlock, TypedColumn
+from openfm.data.formats.typed import Categories, Coded, ColumnBlock, TypedColumn
 from openfm.encoding import ColumnEncoder, NumberColumn
 from openfm.errors import DataError
+from openfm.native import _core
 
 TEXT = 'user,price,"day, or night",zip\nu1,3.5,day,10115\nu2,,"a ""night""\nlong",01067\nu1,-1e3,,\n'
 
@@ -75,6 +76,38 @@ def test_the_first_block_decides(tmp_path: Path) -> None:
     assert len(blocks) > 1
     assert sum(block.rows for block in blocks) == 500_001
     assert values(blocks[-1].columns["id"])[-1] == "x7"
+
+
+def test_codes_instead_of_texts(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_text(TEXT)
+    vocabulary = _core.Vocabulary()
+    known = _core.Vocabulary()
+    known.add(np.array([0, 5]), np.frombuffer(b"01067", np.uint8))
+    coders = {
+        "user": _core.TextCoder.adding(vocabulary),
+        "day, or night": _core.TextCoder.ignoring(),
+        "zip": _core.TextCoder.finding(known),
+    }
+    (block,) = read(path, "csv", categories={"zip"}, coder_of=coders.get)
+
+    found = {name: column for name, column in block.columns.items() if isinstance(column, Coded)}
+    assert {name: column.codes.tolist() for name, column in found.items()} == {
+        "user": [0, 1, 0],
+        "day, or night": [-1, -1, -1],
+        "zip": [-2, 0, -1],
+    }
+    assert all(column.coder is coders[name] for name, column in found.items())
+    assert (coders["user"].vocabulary, coders["day, or night"].vocabulary) == (vocabulary, None)
+    assert [vocabulary.text(code) for code in range(len(vocabulary))] == [b"u1", b"u2"]
+    hashing = _core.TextCoder.hashing(7)
+    (block,) = read(path, "csv", coder_of=lambda name: hashing if name == "user" else None)
+    expected = _core.hash_buckets(np.array([0, 2, 4]), np.frombuffer(b"u1u2", np.uint8), 7)
+    assert isinstance(user := block.columns["user"], Coded)
+    assert user.codes.tolist() == expected[[0, 1, 0]].tolist()
+    assert values(block.columns["day, or night"]) == ["day", 'a "night"\nlong', None]
+    with pytest.raises(ValueError, match="buckets must be from 1"):
+        _core.TextCoder.hashing(0)
 
 
 def test_parquet(tmp_path: Path) -> None:
