@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import selectors
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +12,11 @@ from concurrent.futures import Executor, Future
 from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
-from gunicorn.workers.gthread import ThreadWorker  # type: ignore[import-untyped]
+from gunicorn.workers.gthread import (  # type: ignore[import-untyped]
+    DEFAULT_WORKER_DATA_TIMEOUT,
+    TConn,
+    ThreadWorker,
+)
 
 __all__ = ["FewThreadsWorker", "RequestThreads"]
 
@@ -19,6 +25,7 @@ T = TypeVar("T")
 
 _PATIENCE = 0.01
 _QUIET_LOOKS = 3
+_ACCEPTED_AT_ONCE = 8
 
 _Job = tuple[Future[Any], Callable[[], Any]]
 
@@ -170,7 +177,11 @@ def _run(future: Future[Any], call: Callable[[], Any]) -> None:
 
 
 class FewThreadsWorker(ThreadWorker):  # type: ignore[misc]
-    """Gunicorn's ``gthread`` with :class:`RequestThreads`, of which ``threads`` is the greatest number."""
+    """Gunicorn's ``gthread`` with :class:`RequestThreads`, of which ``threads`` is the greatest number.
+
+    A connection gets a thread only when something comes over it, and as many connections are taken at a time as there
+    are: of many clients that come at once, none waits until the others have had several answers.
+    """
 
     usual_threads = 2
     """While none is stuck: one reads or writes while another one computes."""
@@ -179,6 +190,22 @@ class FewThreadsWorker(ThreadWorker):  # type: ignore[misc]
     def of(cls, usual_threads: int) -> type[FewThreadsWorker]:
         """The same class with another number of usual threads."""
         return type(cls.__name__, (cls,), {"usual_threads": usual_threads})
+
+    def accept(self, listener: Any) -> None:
+        """Take the connections that wait, and look out for their first requests as for later ones."""
+        try:
+            for _ in range(_ACCEPTED_AT_ONCE):
+                connection, client = listener.accept()
+                self.nr_conns += 1
+                self._await_request(TConn(self.cfg, connection, client, listener.getsockname()))
+        except (BlockingIOError, ConnectionAbortedError):
+            pass
+
+    def _await_request(self, conn: TConn) -> None:
+        conn.data_ready = True  # by the time that a thread gets it
+        conn.timeout = time.monotonic() + max(self.cfg.keepalive, DEFAULT_WORKER_DATA_TIMEOUT)
+        self.keepalived_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, functools.partial(self.on_client_socket_readable, conn))
 
     def get_thread_pool(self) -> Executor:
         """What gunicorn hands the connections to."""

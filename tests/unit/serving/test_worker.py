@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import selectors
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from gunicorn.config import Config
 
 from openfm.serving.worker import FewThreadsWorker, RequestThreads
 
@@ -126,3 +129,49 @@ def test_many_that_are_stuck_at_once_do_not_hold_up_the_last() -> None:
     go_on.set()
     assert all(future.result(60) for future in stuck)
     pool.shutdown()
+
+
+@pytest.fixture
+def worker() -> Iterator[FewThreadsWorker]:
+    """A worker that only takes connections: what it would hand to a thread is in ``handed``."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    worker = FewThreadsWorker(1, 1, [listener], None, 30, Config(), None)
+    worker.poller = selectors.DefaultSelector()
+    worker.handed = []
+    worker.enqueue_req = worker.handed.append
+    yield worker
+    worker.murder_keepalived(force=True)
+    worker.poller.close()
+    worker.tmp.close()
+    listener.close()
+
+
+def test_connections_that_come_at_once_get_a_thread_when_they_ask(worker: FewThreadsWorker) -> None:
+    listener = worker.sockets[0]
+    clients = [socket.create_connection(listener.getsockname()) for _ in range(3)]
+    worker.accept(listener)
+    assert worker.nr_conns == len(worker.keepalived_conns) == 3
+    worker.murder_keepalived()
+    assert len(worker.keepalived_conns) == 3
+
+    clients[1].sendall(b"GET")
+    worker.wait_for_and_dispatch_events(60)
+    assert [conn.client for conn in worker.handed] == [clients[1].getsockname()]
+    assert len(worker.keepalived_conns) == 2
+    for client in clients:
+        client.close()
+    worker.handed[0].close()
+
+
+def test_without_keep_alive_a_connection_still_has_time_for_its_request(worker: FewThreadsWorker) -> None:
+    worker.cfg.set("keepalive", 0)
+    with socket.create_connection(worker.sockets[0].getsockname()):
+        worker.accept(worker.sockets[0])
+        worker.murder_keepalived()
+        assert worker.nr_conns == 1
+
+
+def test_taking_a_connection_that_another_worker_has_taken_is_no_error(worker: FewThreadsWorker) -> None:
+    worker.accept(worker.sockets[0])
+    assert worker.nr_conns == 0
