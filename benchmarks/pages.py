@@ -1,7 +1,7 @@
 """Put the results into the documents: ``python -m benchmarks.pages``.
 
 Each place is between two comments, ``<!-- results NAME -->`` and ``<!-- end of results -->``; NAME is a part of the
-benchmarks (all of its tables), or ``summary`` (the README's).
+benchmarks (all of its tables), or the README's ``summary`` or ``hosts_summary``.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def fill(text: str, found: Results) -> str:
         begin, name, end = place.groups()
         if name == "summary":
             return f"{begin}\n{summary(found)}\n{end}"
+        if name == "hosts_summary" and "hosts" in found:
+            return f"{begin}\n{hosts_summary(found['hosts'][0])}\n{end}"
         if name not in found:
             return place[0]
         report, head = found[name]
@@ -76,6 +78,18 @@ def summary(found: Results) -> str:
     if rows:
         parts.append(results.table_markdown(Table("", ("", "openfm"), rows)).partition("\n\n")[2])
     return "\n".join(parts)
+
+
+def hosts_summary(report: Report) -> str:
+    """Up to how many hosts each doubling is worth it: a line for each problem and batch, a column for each network."""
+    worth: dict[tuple[Cell, Cell], list[Cell]] = {}
+    rates: list[Cell] = []
+    for problem, batch, rate, *_, hosts in report.tables[0].rows:
+        worth.setdefault((problem, batch), []).append(hosts)
+        rates += [rate] if rate not in rates else []
+    columns = ("", "records of each host in a step", *(f"{rate} Gbit/s" for rate in rates))
+    table = Table("", columns, [[problem, batch, *hosts] for (problem, batch), hosts in worth.items()])
+    return results.table_markdown(table).partition("\n\n")[2]
 
 
 def _training_summary(report: Report) -> Table:

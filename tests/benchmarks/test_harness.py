@@ -233,6 +233,15 @@ def test_hosts_are_predicted_by_what_they_compute_and_send() -> None:
     assert slow_processor == pytest.approx(0.01 + 1.25e-3 + 1.5e-3)
 
 
+def test_the_readme_says_how_many_hosts_are_worth_it() -> None:
+    columns = ("problem", "records of each host", "Gbit/s", "1", "2", "worth it up to")
+    rows = [["MNIST", 1000, 1, 9.0, 8.0, 1], ["MNIST", 1000, 10, 9.0, 18.0, 2], ["clicks", 1000, 1, 5.0, 4.0, 1]]
+    report = Report([Table("Speeds", columns, rows)])
+    text = pages.fill("<!-- results hosts_summary -->\n<!-- end of results -->", {"hosts": (report, HEAD)})
+    assert "|  | records of each host in a step | 1 Gbit/s | 10 Gbit/s |" in text
+    assert "| MNIST | 1 000 | 1 | 2 |" in text
+
+
 def test_hosts_compute_without_waiting_for_each_other(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

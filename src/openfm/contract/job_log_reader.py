@@ -84,8 +84,8 @@ class LoggedJob:
             metrics[_key(match)] = _value(match, source)
         if len(hosts) > 1:
             raise CustomerError(
-                f"{source} has the metrics of {len(hosts)} hosts ({', '.join(sorted(hosts))}), but openfm trains on "
-                "one instance only in this version. Give the log of a job of one instance."
+                f"{source} has the metrics of {len(hosts)} hosts ({', '.join(sorted(hosts))}), each of its own part of "
+                "the records, which a job on this machine alone cannot repeat. Give the log of a job of one instance."
             )
         configuration = _configuration(lines, source)
         if not metrics:

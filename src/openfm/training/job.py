@@ -202,7 +202,7 @@ class _Job:
             self._environment.cache_bytes,
             model_copies=copies,
             saved=0 if saved is None else saved.nbytes,
-            is_alone=fleet is None,
+            hosts=1 if fleet is None else fleet.size,
         )
         self._log.info(str(memory))
         initial = self._given_machine(saved)

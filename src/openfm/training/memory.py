@@ -8,13 +8,14 @@ from openfm.contract import memory
 from openfm.errors import HyperparameterError
 from openfm.fm.settings import TrainingSettings
 from openfm.fm.trainer import trainer_bytes
+from openfm.training.hosts.lookahead import MOST_STEPS
 
-__all__ = ["BASE_BYTES", "JobMemory"]
+__all__ = ["BASE_BYTES", "JobMemory", "travelling_bytes"]
 
 BASE_BYTES = 64 * 2**20
 """What a job takes beside its model and the data it keeps: the interpreter, libraries, and blocks on their way."""
 
-_TOGETHER_BYTES = 5  # for each feature: whether it is in a step, and where
+_TOGETHER_BYTES = 5  # for each feature, with other hosts: whether it is in a step, and where
 
 _CACHE_SHARE = 0.75  # of the memory that is left, by default; the rest is for the files' pages and for others
 
@@ -27,11 +28,15 @@ class JobMemory:
         model: of the parameters and the optimiser's state.
         cache: the most that data kept from one epoch to the next may take.
         saved: of the checkpoint that the job goes on from, until the trainer has taken it over, before data are kept.
+        travelling: the most that a step's gradients may take on their way to other hosts: if all features occur in it.
+        travelling_each: of that, for one feature.
     """
 
     model: int
     cache: int
     saved: int = 0
+    travelling: int = 0
+    travelling_each: int = 0
 
     @classmethod
     def plan(
@@ -41,7 +46,7 @@ class JobMemory:
         *,
         model_copies: int = 0,
         saved: int = 0,
-        is_alone: bool = True,
+        hosts: int = 1,
     ) -> JobMemory:
         """Divide the memory that the job may have.
 
@@ -51,14 +56,17 @@ class JobMemory:
                 leaves of the memory that this process may still have.
             model_copies: how many copies of the parameters there may be beside, for which memory is then left.
             saved: the bytes of the checkpoint that the job goes on from, which are in memory already.
-            is_alone: whether the host does not train with others, for which it needs 5 bytes more for each feature.
+            hosts: how many train together.
 
         Raises:
             HyperparameterError: the model does not fit.
         """
         model = trainer_bytes(settings.feature_dim, settings.num_factors)
-        if not is_alone:
+        each = 0
+        if hosts > 1:
             model += _TOGETHER_BYTES * settings.feature_dim
+            each = travelling_bytes(settings.num_factors, hosts)
+        travelling = each * settings.feature_dim
         limit = memory.memory_limit()
         if model + saved + BASE_BYTES > limit:
             beside = f" beside the {saved} of the checkpoint that the job goes on from" if saved else ""
@@ -69,9 +77,9 @@ class JobMemory:
             )
         if cache_bytes is None:
             copies = model_copies * 4 * (settings.num_factors + 1) * settings.feature_dim
-            left = memory.available_memory() + saved - model - copies - BASE_BYTES
+            left = memory.available_memory() + saved - model - copies - travelling - BASE_BYTES
             cache_bytes = max(0, int(left * _CACHE_SHARE))
-        return cls(model, cache_bytes, saved)
+        return cls(model, cache_bytes, saved, travelling, each)
 
     def __str__(self) -> str:
         saved = (
@@ -79,12 +87,28 @@ class JobMemory:
             if self.saved
             else ""
         )
+        travelling = (
+            f"up to {_mebibytes(self.travelling)} for gradients on their way between the hosts ({self.travelling_each} "
+            "bytes for each feature that occurs in a step), "
+            if self.travelling
+            else ""
+        )
         return (
             f"Memory: {_mebibytes(self.model)} for the parameters and the optimiser's state, {saved}up to "
             f"{_mebibytes(self.cache)} for data kept from one epoch to the next (14 bytes for each non-zero value, 16 "
-            "for each record, 8 for each feature of a mini-batch; OPENFM_CACHE_BYTES sets the bound), and about "
-            f"{_mebibytes(BASE_BYTES)} beside."
+            "for each record, 8 for each feature of a mini-batch; OPENFM_CACHE_BYTES sets the bound), "
+            f"{travelling}and about {_mebibytes(BASE_BYTES)} beside."
         )
+
+
+def travelling_bytes(num_factors: int, hosts: int) -> int:
+    """What a feature of a step takes while its gradients travel between hosts, in bytes.
+
+    They are there once, once more in the engine, and a part of them as it comes in from the host before. Beside them
+    stand the features of all steps that the hosts have agreed on.
+    """
+    gradients = 4 * (num_factors + 1)
+    return 2 * gradients + -(-gradients // hosts) + 4 * MOST_STEPS
 
 
 def _mebibytes(count: int) -> str:

@@ -84,6 +84,11 @@ class Fleet:
         """Whether this host writes what is written once: model, checkpoints, metrics."""
         return self._collective.rank == 0
 
+    @property
+    def size(self) -> int:
+        """How many hosts there are."""
+        return self._collective.size
+
     def part(self, channel: str) -> Part:
         """Which of the records that this host reads from a channel are its own."""
         if self._inputs.is_sharded(channel):
