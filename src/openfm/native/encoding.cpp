@@ -88,19 +88,9 @@ public:
     text::Dictionary& dictionary() { return dictionary_; }
 
 private:
-    // Calls `use` with each text and its hash, for which memory was asked some texts before.
     template <class Use>
     void each(const Texts& texts, Use use) const {
-        constexpr std::size_t ahead = 16;
-        std::uint64_t hashes[ahead];
-        const std::size_t count = texts.size();
-        for (std::size_t i = 0; i < count + ahead; ++i) {
-            if (i >= ahead) use(i - ahead, texts[i - ahead], hashes[i % ahead]);
-            if (i < count) {
-                hashes[i % ahead] = text::Dictionary::hash(texts[i]);
-                dictionary_.prefetch(hashes[i % ahead]);
-            }
-        }
+        dictionary_.each(texts.size(), [&](std::size_t i) { return texts[i]; }, use);
     }
 
     template <class T>

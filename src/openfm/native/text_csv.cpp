@@ -9,7 +9,6 @@ RowScanner::Status RowScanner::next() {
     line_ = lines_;
     fields_.clear();
     quoted_.clear();
-    unquoted_used_ = 0;
     if (position_ == text_.size()) return Status::end;
     std::size_t p = position_;
     std::int64_t breaks = 0;  // of lines, inside quotes

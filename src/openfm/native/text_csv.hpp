@@ -34,8 +34,10 @@ public:
     RowScanner(std::string_view text, char delimiter, bool final)
         : text_(text), delimiter_(delimiter), final_(final), finder_(text, delimiter, '\n') {}
 
-    // The next row's fields, which live until the next call.
+    // The next row's fields, which the next call forgets. Their texts live until forget_texts() is called.
     Status next();
+
+    void forget_texts() { unquoted_used_ = 0; }
 
     const std::vector<std::string_view>& fields() const { return fields_; }
 

@@ -1,5 +1,6 @@
 #include "text_dictionary.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <stdexcept>
@@ -70,6 +71,27 @@ void Dictionary::grow() {
     }
     slots_.swap(slots);
     room_ = slots_.size() / 4 * 3 - size();
+}
+
+void Coder::codes(const std::string_view* texts, std::size_t count, std::int32_t* out) const {
+    const auto text_at = [texts](std::size_t i) { return texts[i]; };
+    switch (kind) {
+        case Kind::add:
+            dictionary->each(count, text_at, [&](std::size_t i, std::string_view text, std::uint64_t hash) {
+                out[i] = text.empty() ? kMissing : dictionary->code(text, hash);
+            });
+            return;
+        case Kind::find:
+            dictionary->each(count, text_at, [&](std::size_t i, std::string_view text, std::uint64_t hash) {
+                const std::int32_t found = dictionary->find(text, hash);
+                out[i] = text.empty() ? kMissing : found >= 0 ? found : kUnknown;
+            });
+            return;
+        case Kind::hash:
+            for (std::size_t i = 0; i < count; ++i) out[i] = texts[i].empty() ? kMissing : bucket_of(texts[i], buckets);
+            return;
+        case Kind::ignore: std::fill_n(out, count, kMissing);
+    }
 }
 
 std::int32_t bucket_of(std::string_view text, std::uint64_t buckets) {

@@ -15,11 +15,6 @@ public:
     // A text's hash. It never leaves this process.
     static std::uint64_t hash(std::string_view text);
 
-    // Asks for the memory where a text of this hash is looked for, some texts before it is.
-    void prefetch(std::uint64_t hash) const {
-        if (!slots_.empty()) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
-    }
-
     // The number of a text, which is added if it is new. Throws std::length_error when there are 2^31 - 1 already.
     std::int32_t code(std::string_view text, std::uint64_t hash) {
         if (room_ == 0) grow();
@@ -30,6 +25,20 @@ public:
     // The number of a text, -1 if it is not there. Safe to call from several threads while nothing is added.
     std::int32_t find(std::string_view text, std::uint64_t hash) const {
         return slots_.empty() ? -1 : slots_[slot_of(text, hash)].code;
+    }
+
+    // Calls `use(i, text, hash)` with each of `count` texts, for which memory was asked some texts before.
+    template <class TextAt, class Use>
+    void each(std::size_t count, TextAt text_at, Use use) const {
+        constexpr std::size_t ahead = 16;
+        std::uint64_t hashes[ahead];
+        for (std::size_t i = 0; i < count + ahead; ++i) {
+            if (i >= ahead) use(i - ahead, text_at(i - ahead), hashes[i % ahead]);
+            if (i < count) {
+                hashes[i % ahead] = hash(text_at(i));
+                prefetch(hashes[i % ahead]);
+            }
+        }
     }
 
     std::size_t size() const { return offsets_.size() - 1; }
@@ -46,6 +55,10 @@ private:
         std::int32_t code = -1;  // where free
         std::uint32_t size = 0;  // of the text; its lower 32 bits
     };
+
+    void prefetch(std::uint64_t hash) const {
+        if (!slots_.empty()) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+    }
 
     // Where a text is, or else the free slot where it would be.
     std::size_t slot_of(std::string_view wanted, std::uint64_t hash) const {
@@ -83,21 +96,8 @@ struct Coder {
     Dictionary* dictionary = nullptr;
     std::uint64_t buckets = 0;
 
-    bool looks_up() const { return dictionary != nullptr; }
-
-    // The number of a text; `hash` is the dictionary's, if there is one.
-    std::int32_t code(std::string_view text, std::uint64_t hash) const {
-        if (text.empty()) return kMissing;
-        switch (kind) {
-            case Kind::add: return dictionary->code(text, hash);
-            case Kind::find: {
-                const std::int32_t found = dictionary->find(text, hash);
-                return found >= 0 ? found : kUnknown;
-            }
-            case Kind::hash: return bucket_of(text, buckets);
-            default: return kMissing;
-        }
-    }
+    // The codes of `count` texts.
+    void codes(const std::string_view* texts, std::size_t count, std::int32_t* out) const;
 };
 
 }  // namespace openfm::text

@@ -202,6 +202,7 @@ void parse_csv(std::string_view text, char delimiter, const CsvColumns& columns,
         if (status == RowScanner::Status::row) {
             rows.fault = appender.append();
             if (rows.fault) return;
+            scanner.forget_texts();
         } else if (status == RowScanner::Status::bad_quote) {
             rows.fault = scanner.fault("bad_quote", scanner.fields().size() - 1);
             return;
