@@ -9,7 +9,6 @@ import argparse
 import importlib
 import os
 import shlex
-import sys
 import time
 from pathlib import Path
 
@@ -26,13 +25,16 @@ PARTS = (
 )  # fmt: skip
 """In the order in which they run."""
 
+ROUNDS = 5
 QUICK_RESULTS = Path(__file__).parents[1] / ".cache" / "bench" / "quick"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; all of them if none is named")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each case is measured (default: 5)")
+    parser.add_argument(
+        "--rounds", type=int, default=ROUNDS, help="how often each case is measured (default: %(default)s)"
+    )
     parser.add_argument("--quick", action="store_true", help="small data and 2 rounds: does everything run?")
     parser.add_argument(
         "--output",
@@ -45,18 +47,25 @@ def main() -> None:
     options = Options(2 if arguments.quick else arguments.rounds, arguments.quick)
     output = arguments.output or (QUICK_RESULTS if arguments.quick else results.FOLDER)
     for part in arguments.parts or PARTS:
-        measure(part, options, output)
+        measure(part, options, output, command_of(arguments))
     if output == results.FOLDER:
         pages.main()
 
 
-def measure(part: str, options: Options, output: Path) -> None:
-    """Run a part, print its tables, and write them to ``output``."""
+def command_of(arguments: argparse.Namespace) -> str:
+    """What was run, for readers on other machines: where the results went is not told."""
+    rounds = [] if arguments.rounds == ROUNDS else ["--rounds", str(arguments.rounds)]
+    quick = ["--quick"] if arguments.quick else []
+    return shlex.join(["python", "-m", "benchmarks", *arguments.parts, *rounds, *quick])
+
+
+def measure(part: str, options: Options, output: Path, command: str) -> None:
+    """Run a part, print its tables, and write them to ``output``; ``command`` is what was run, for the reader."""
     module = importlib.import_module(f"benchmarks.{part}")
     head = {
         "part": part,
         "about": (module.__doc__ or "").splitlines()[0],
-        "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        "command": command,
         "rounds": options.rounds,
         "quick": options.quick,
         "machine": machine.describe(),

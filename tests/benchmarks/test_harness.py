@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import math
+import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -172,11 +174,11 @@ def test_libsvm_lines_are_the_rows(problem: Problem, tmp_path: Path) -> None:
 
 
 def test_programs_are_measured_from_start_to_exit() -> None:
-    usage = processes.measured([program.sys.executable, "-c", "x = bytearray(40 << 20)"])
+    usage = processes.measured([sys.executable, "-c", "x = bytearray(40 << 20)"])
     assert 40 << 20 < usage.peak < 80 << 20
     assert usage.cpu > 0
     with pytest.raises(RuntimeError, match="ended with 3"):
-        processes.measured([program.sys.executable, "-c", "raise SystemExit(3)"])
+        processes.measured([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_scaling_runs() -> None:
@@ -192,6 +194,13 @@ def test_thread_counts_double() -> None:
 def test_plots_are_drawn(tmp_path: Path) -> None:
     (plot,) = plots.draw({"threads": REPORT}, tmp_path)
     assert plot.read_text().startswith("<?xml")
+
+
+def test_the_command_that_is_told_is_any_machines() -> None:
+    given = Namespace(parts=["hosts"], rounds=5, quick=False, output=Path("/some/where"))
+    assert program.command_of(given) == "python -m benchmarks hosts"
+    given = Namespace(parts=[], rounds=2, quick=True, output=None)
+    assert program.command_of(given) == "python -m benchmarks --rounds 2 --quick"
 
 
 def test_summary_names_the_fastest_way_of_each_tool() -> None:
