@@ -31,6 +31,7 @@ _SETTINGS = (
     "factors_wd", "clip_gradient", "shuffle", "validation_fraction", "patience", "tolerance", "refit",
 )  # fmt: skip
 _WITHOUT_SEED = 2**31 - 1
+_ROWS_OF_A_STREAM = 100_000  # that partial_fit takes to come, for what depends on the number of all rows
 
 
 class FactorizationMachineEstimator(BaseEstimator):
@@ -207,7 +208,7 @@ class FactorizationMachineEstimator(BaseEstimator):
             CustomerError: ``initial`` is of another shape than the parameters ask for now; nothing is changed then.
         """
         examples = examples.checked(self._predictor_type, "training examples")
-        settings = self._settings()
+        settings = self._settings().resolved(_ROWS_OF_A_STREAM)
         examples = examples.normalized() if settings.normalize_weights else examples
         learner: Learner | None = self.__dict__.get("_learner")
         if learner is not None and not isinstance(self.random_state, int | np.integer):

@@ -75,6 +75,7 @@ def fit(
         TrainingDivergedError: a parameter or a metric is no longer finite.
     """
     train = train.checked(settings.predictor_type, "training examples")
+    settings = settings.resolved(len(_with_equal_rows_merged(train, settings)))
     part, held = train, None
     stops = settings.stops_early(len(train))
     if validation is not None:
@@ -109,8 +110,7 @@ class _Run:
         *,
         refit: bool = False,
     ) -> None:
-        if settings.shuffle and settings.batch_size(len(train)) == len(train):
-            train = train.merged()
+        train = _with_equal_rows_merged(train, settings)
         if settings.normalize_weights:
             train = train.normalized()
         self._learner = Learner(train, settings, initial=initial, threads=threads)
@@ -118,6 +118,8 @@ class _Run:
         self._held = None if scored is None else HeldOut(scored, self._learner.scaling)
         self._watch = None if watched is None else Watch(settings.patience, settings.tolerance)
         self._settings, self._threads, self._listener, self._refit = settings, threads, listener, refit
+        assert settings.epochs is not None  # they are resolved
+        self._epochs = settings.epochs
         self._average = Average(settings.averaging)
         self._last: FactorizationMachine | None = None
         self.history: list[EpochReport] = []
@@ -126,7 +128,7 @@ class _Run:
     def train(self, keep_interrupted: bool) -> None:
         """Train until the last epoch, or until no better one comes."""
         try:
-            while len(self.history) < self._settings.epochs and not (self._watch and self._watch.is_over):
+            while len(self.history) < self._epochs and not (self._watch and self._watch.is_over):
                 self._epoch(len(self.history))
         except KeyboardInterrupt:
             if not keep_interrupted:
@@ -137,7 +139,7 @@ class _Run:
     def stopped_early(self) -> bool:
         """Whether it ended, uninterrupted and before the last epoch, because no better one came."""
         is_over = self._watch is not None and self._watch.is_over
-        return is_over and not self.interrupted and len(self.history) < self._settings.epochs
+        return is_over and not self.interrupted and len(self.history) < self._epochs
 
     @property
     def best_epochs(self) -> int:
@@ -167,7 +169,7 @@ class _Run:
             self._tell(
                 Progress(
                     number,
-                    self._settings.epochs,
+                    self._epochs,
                     done,
                     len(self._train),
                     loss,
@@ -193,6 +195,11 @@ class _Run:
     def _tell(self, event: Event) -> None:
         if self._listener is not None:
             self._listener(event)
+
+
+def _with_equal_rows_merged(train: Examples, settings: LearningSettings) -> Examples:
+    """Where one mini-batch holds all rows, a row that stands there twice is a row of weight 2, to the last bit."""
+    return train.merged() if settings.shuffle and settings.batch_size(len(train)) == len(train) else train
 
 
 def _seconds_since(begin: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,9 @@ import numpy.typing as npt
 from openfm.errors import CustomerError, TrainingDivergedError
 from openfm.fm.metrics import RunningMetrics, running_metrics
 from openfm.fm.model import FactorizationMachine, PredictorType
-from openfm.fm.trainer import Trainer
+from openfm.fm.rows import SparseRows
+from openfm.fm.settings import TrainingSettings
+from openfm.fm.trainer import Trainer, initial_machine
 from openfm.learning.examples import Examples, permutation
 from openfm.learning.members import joined, member_settings, parted
 from openfm.learning.scaling import Scaling
@@ -55,13 +57,27 @@ class Learner:
         if initial is not None:
             _check_fits(initial, width, settings)
             initial = self._scaling.learner_machine(initial)
-        told = settings.training_settings(width, self._batch_size, self._bias_start(examples))
+        told = settings.resolved(len(examples)).training_settings(width, self._batch_size, self._bias_start(examples))
         self._of_members = of_members = member_settings(told, settings.members)
-        starts = [None] * len(of_members) if initial is None else parted(initial, of_members)
+        starts: Sequence[FactorizationMachine | None]
+        if initial is not None:
+            starts = parted(initial, of_members)
+        else:
+            starts = [self._drawn(of_member, examples.rows) for of_member in of_members]
         self._trainers = [
             Trainer(of_member, initial=start, threads=threads)
             for of_member, start in zip(of_members, starts, strict=True)
         ]
+
+    def _drawn(self, of_member: TrainingSettings, rows: SparseRows) -> FactorizationMachine | None:
+        """The machine that a member starts from; None: the one that its trainer draws."""
+        if not self._settings.unseen_at_zero:
+            return None
+        drawn = initial_machine(of_member, threads=self._threads)
+        is_seen = np.zeros(rows.feature_dim, dtype=bool)
+        is_seen[rows.indices] = True
+        factors = np.where(is_seen[:, np.newaxis], drawn.factors, np.float32(0))
+        return FactorizationMachine(drawn.bias, drawn.linear, factors, drawn.predictor_type)
 
     @property
     def settings(self) -> LearningSettings:

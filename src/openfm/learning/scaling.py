@@ -2,7 +2,8 @@
 
 A Factorization Machine of scaled features and labels is one of those themselves, with other parameters: whatever
 multiplies feature j in training multiplies w_j and v_j afterwards; a factor on the labels multiplies w0 and w, and its
-root V; what was subtracted from the labels is added to w0. Nothing of the scaling is left in the machine.
+root V; what was subtracted from the labels is added to w0; and ``centring`` says how the means of features come back.
+Nothing of the scaling is left in the machine.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.rows import SparseRows
+from openfm.learning.centring import Centring
 from openfm.learning.examples import Examples
 from openfm.learning.settings import LearningSettings
 
@@ -31,16 +33,23 @@ class Scaling:
         features: what each feature is multiplied by, a power of two, so that nothing is rounded: float32, shape (D,).
             None: 1 for all.
         centre, spread: labels become (label - centre) / spread.
+        centring: what is subtracted from features, before they are multiplied; None: nothing.
     """
 
     features: npt.NDArray[np.float32] | None = None
     centre: float = 0.0
     spread: float = 1.0
+    centring: Centring | None = None
 
     @classmethod
     def of(cls, examples: Examples, settings: LearningSettings) -> Scaling:
         """What suits these examples, as far as the settings ask for it."""
-        features = _feature_factors(examples.rows, settings.rarity) if settings.scale else None
+        features, centring = None, None
+        if settings.scale:
+            rows = examples.rows
+            if settings.use_bias and settings.use_linear:  # which take up what the means contribute
+                centring = Centring.of(rows)
+            features = _feature_factors(rows if centring is None else centring.rows(rows), settings.rarity)
         centre, spread = 0.0, 1.0
         if settings.predictor_type is PredictorType.REGRESSOR:
             labels = examples.labels.astype(np.float64)
@@ -50,7 +59,7 @@ class Scaling:
                 spread = deviation if deviation > 0 else 1.0
             if settings.start_at_mean and settings.use_bias:
                 centre = mean
-        return cls(features, centre, spread)
+        return cls(features, centre, spread, centring)
 
     def scaled(self, examples: Examples) -> Examples:
         """The examples as the learner sees them; values are copied only where they change."""
@@ -61,6 +70,8 @@ class Scaling:
 
     def rows(self, rows: SparseRows) -> SparseRows:
         """The rows as the learner sees them."""
+        if self.centring is not None:
+            rows = self.centring.rows(rows)
         if self.features is None:
             return rows
         return SparseRows(rows.indptr, rows.indices, rows.values * self.features[rows.indices], rows.feature_dim)
@@ -75,17 +86,20 @@ class Scaling:
         """A learner's machine for features and labels as they are."""
         of_features = 1.0 if self.features is None else self.features
         root = np.float32(math.sqrt(self.spread))
-        return FactorizationMachine(
+        machine = FactorizationMachine(
             learned.bias * self.spread + self.centre,
             learned.linear * (of_features * np.float32(self.spread)),
             learned.factors * (np.reshape(of_features, (-1, 1)) * root),
             learned.predictor_type,
         )
+        return machine if self.centring is None else self.centring.machine(machine)
 
     def learner_machine(self, machine: FactorizationMachine) -> FactorizationMachine:
         """The other way round: a machine to go on learning from."""
         of_features = np.float32(1.0) if self.features is None else self.features
         root = np.float32(math.sqrt(self.spread))
+        if self.centring is not None:
+            machine = self.centring.centred_machine(machine)
         return FactorizationMachine(
             (machine.bias - self.centre) / self.spread,
             machine.linear / (of_features * np.float32(self.spread)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,6 +21,8 @@ _SMALL = Initializer("normal", 0.05)
 _BATCHES_AN_EPOCH = 200
 _LEAST_BATCH, _MOST_BATCH = 16, 1024
 _LEAST_ROWS_TO_HOLD_OUT = 1000
+_EPOCHS, _EPOCHS_OF_FEW_ROWS = 100, 300
+_LINEAR_DECAY, _FACTORS_DECAY = 0.004, 0.025  # by the root of the rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +35,10 @@ class LearningSettings:
     Attributes:
         predictor_type: binary classifier or regressor.
         num_factors: k, factors of each feature.
-        epochs: passes over the rows, at most.
+        epochs: passes over the rows, at most; None: 100, or 300 of fewer than 1000 rows.
         mini_batch_size: rows of a step; None: by their number, about a two hundredth of them and from 16 to 1024.
         bias_lr, linear_lr, factors_lr: Adam's step sizes.
-        bias_wd, linear_wd, factors_wd: weight decays (L2).
+        bias_wd, linear_wd, factors_wd: weight decays (L2). None: 0.004 and 0.025 by the root of the number of rows.
         bias_initializer, linear_initializer, factors_initializer: where the parameters start.
         use_bias, use_linear: whether the machine has a bias and linear weights; without, they are 0.
         clip_gradient: bound of each element of the gradient; None: none.
@@ -45,6 +48,8 @@ class LearningSettings:
             being fewer.
         rarity: how much smaller than the others features are made that occur in few rows, so that they learn less from
             each of them (with ``scale``); 0: not at all.
+        unseen_at_zero: whether features that occur in no row start with factors of 0, so that the rows in which they
+            occur later are scored by what is known of their other features, not by chance too.
         shuffle: whether each epoch takes the rows in a new random order.
         early_stopping: whether the best epoch on held-out rows is kept, and training ends when none better comes; None:
             with at least 1000 rows.
@@ -64,14 +69,14 @@ class LearningSettings:
 
     predictor_type: PredictorType
     num_factors: int = 32
-    epochs: int = 100
+    epochs: int | None = None
     mini_batch_size: int | None = None
     bias_lr: float = 0.003
     linear_lr: float = 0.003
     factors_lr: float = 0.003
     bias_wd: float = 0.0
-    linear_wd: float = 5e-5
-    factors_wd: float = 5e-5
+    linear_wd: float | None = None
+    factors_wd: float | None = None
     bias_initializer: Initializer = _ZERO
     linear_initializer: Initializer = _ZERO
     factors_initializer: Initializer = _SMALL
@@ -80,7 +85,8 @@ class LearningSettings:
     clip_gradient: float | None = None
     epsilon: float = _ADAMS_EPSILON
     members: int = 4
-    rarity: float = 20.0
+    rarity: float = 60.0
+    unseen_at_zero: bool = True
     shuffle: bool = True
     early_stopping: bool | None = None
     validation_fraction: float = 0.1
@@ -98,17 +104,16 @@ class LearningSettings:
         positive = {
             "num_factors": self.num_factors,
             "epochs": self.epochs,
+            "mini_batch_size": self.mini_batch_size,
             "patience": self.patience,
             "members": self.members,
         }
-        if self.mini_batch_size is not None:
-            positive["mini_batch_size"] = self.mini_batch_size
         for name, value in positive.items():
-            if value < 1:
+            if value is not None and value < 1:
                 raise HyperparameterError(f"{name} is {value}; it must be at least 1.")
         for name in _NOT_NEGATIVE:
             value = getattr(self, name)
-            if not 0 <= value < float("inf"):
+            if value is not None and not 0 <= value < float("inf"):
                 raise HyperparameterError(f"{name} is {value}; it must be a finite number of at least 0.")
         if not 0 <= self.averaging < 1:
             raise HyperparameterError(f"averaging is {self.averaging}; it must be at least 0 and below 1.")
@@ -134,6 +139,17 @@ class LearningSettings:
             return replace(_SAGEMAKER, predictor_type=predictor_type, **changes)
         raise HyperparameterError(f"There is no preset {name!r}; there are 'openfm' and 'sagemaker'.")
 
+    def resolved(self, rows: int) -> LearningSettings:
+        """The same settings with numbers for what the rows decide, but for the size of mini-batches."""
+        few = rows < _LEAST_ROWS_TO_HOLD_OUT
+        root = math.sqrt(max(rows, 1))
+        return replace(
+            self,
+            epochs=(_EPOCHS_OF_FEW_ROWS if few else _EPOCHS) if self.epochs is None else self.epochs,
+            linear_wd=_LINEAR_DECAY / root if self.linear_wd is None else self.linear_wd,
+            factors_wd=_FACTORS_DECAY / root if self.factors_wd is None else self.factors_wd,
+        )
+
     def stops_early(self, rows: int) -> bool:
         """Whether a part of so many rows is held out to stop early."""
         return rows >= _LEAST_ROWS_TO_HOLD_OUT if self.early_stopping is None else self.early_stopping
@@ -151,7 +167,14 @@ class LearningSettings:
         return -(-rows // -(-rows // size))
 
     def training_settings(self, feature_dim: int, batch_size: int, start: float | None = None) -> TrainingSettings:
-        """What a trainer is told; ``start`` is the bias's first value, None: what its initializer gives."""
+        """What a trainer is told by settings that are :meth:`resolved`.
+
+        Args:
+            feature_dim: of the machine.
+            batch_size: rows of a mini-batch.
+            start: the bias's first value; None: what its initializer gives.
+        """
+        assert self.epochs is not None
         of_bias = self.bias_initializer if start is None else Initializer("constant", start)
         return TrainingSettings(
             predictor_type=self.predictor_type,
@@ -176,18 +199,20 @@ class LearningSettings:
             feature_dim: of the machine.
             rows: how many it was trained on.
         """
+        known = self.resolved(rows)
+        assert known.epochs is not None
         parameters: dict[str, str | int] = {
             "feature_dim": str(feature_dim),
             "num_factors": str(self.num_factors),
             "predictor_type": self.predictor_type.value,
-            "epochs": self.epochs,
+            "epochs": known.epochs,
             "mini_batch_size": str(self.batch_size(rows)),
             "use_bias": _word(self.use_bias),
             "use_linear": _word(self.use_linear),
         }
         for name in _NOT_NEGATIVE:
             if name.endswith(("_lr", "_wd")):
-                parameters[name] = repr(getattr(self, name))
+                parameters[name] = repr(getattr(known, name))
         if self.epsilon != _ADAMS_EPSILON:
             parameters["eps"] = repr(self.epsilon)
         parameters |= {"shuffle": _word(self.shuffle), "seed": str(self.seed)}
@@ -220,6 +245,7 @@ _SAGEMAKER = LearningSettings(
     averaging=0.0,
     members=1,
     rarity=0.0,
+    unseen_at_zero=False,
     refit=False,
     scale=False,
     start_at_mean=False,
@@ -228,7 +254,8 @@ _SAGEMAKER = LearningSettings(
 )
 
 
-def _group(rate: float, decay: float, initializer: Initializer) -> GroupSettings:
+def _group(rate: float, decay: float | None, initializer: Initializer) -> GroupSettings:
+    assert decay is not None
     return GroupSettings(learning_rate=rate, weight_decay=decay, initializer=initializer)
 
 

@@ -12,6 +12,7 @@ from openfm.errors import CustomerError, DataError
 from openfm.fm.matrices import as_rows
 from openfm.fm.metrics import running_metrics
 from openfm.fm.model import FactorizationMachine, PredictorType
+from openfm.fm.rows import SparseRows
 from openfm.fm.trainer import Trainer
 from openfm.learning import EpochReport, Event, Examples, Learner, LearningSettings, Progress, fit
 
@@ -64,7 +65,7 @@ def test_the_result_does_not_depend_on_threads_and_depends_on_the_seed() -> None
 def test_the_best_epoch_on_held_out_rows_is_kept() -> None:
     train, held = planted(300, CLASSIFIER), planted(300, CLASSIFIER, seed=1)
     settings = LearningSettings(
-        predictor_type=CLASSIFIER, linear_lr=0.1, factors_lr=0.1, linear_wd=0.0, factors_wd=0.0, patience=2
+        predictor_type=CLASSIFIER, linear_lr=0.1, factors_lr=0.1, linear_wd=0.0, factors_wd=0.0, patience=2, epochs=100
     )
     fitted = fit(train, settings, validation=held)
     losses = [report.validation_loss for report in fitted.history]
@@ -165,6 +166,17 @@ def test_training_goes_on_from_a_machine() -> None:
     assert second.history[-1].train[0].value < first.history[-1].train[0].value
     with pytest.raises(CustomerError, match=r"num_factors 4 .* 20, 5"):
         fit(train, dataclasses.replace(settings, num_factors=5), initial=first.machine)
+
+
+def test_features_that_never_occurred_say_nothing() -> None:
+    train = planted(300, CLASSIFIER)
+    wider = Examples(SparseRows(train.rows.indptr, train.rows.indices, train.rows.values, 23), train.labels)
+    machine = fit(wider, LearningSettings(predictor_type=CLASSIFIER, epochs=3)).machine
+    assert machine.factors[:20].all()
+    assert not machine.factors[20:].any()
+    assert not machine.linear[20:].any()
+    amazon = fit(wider, LearningSettings.preset("sagemaker", CLASSIFIER)).machine
+    assert amazon.factors[20:].all()
 
 
 def test_a_full_batch_takes_weights_for_repetitions_to_the_last_bit() -> None:

@@ -17,7 +17,7 @@ ROWS = as_rows(np.random.default_rng(0).normal(size=(10, 6)), 6)
 
 def told(num_factors: int) -> TrainingSettings:
     settings = LearningSettings(predictor_type=PredictorType.REGRESSOR, num_factors=num_factors)
-    return settings.training_settings(6, 10)
+    return settings.resolved(10).training_settings(6, 10)
 
 
 def machine(num_factors: int, seed: int) -> FactorizationMachine:

@@ -42,6 +42,18 @@ def test_what_is_out_of_range_is_named(name: str, value: float) -> None:
         LearningSettings(predictor_type=PredictorType.REGRESSOR, **{name: value})
 
 
+def test_what_the_rows_decide() -> None:
+    settings = LearningSettings(predictor_type=PredictorType.REGRESSOR)
+    few, many = settings.resolved(400), settings.resolved(40_000)
+    assert (few.epochs, many.epochs) == (300, 100)
+    assert (few.linear_wd, many.linear_wd) == (0.0002, 0.00002)
+    assert (few.factors_wd, many.factors_wd) == (0.00125, 0.000125)
+    given = dataclasses.replace(settings, epochs=7, linear_wd=0.0, factors_wd=1.0)
+    assert given.resolved(400) == given
+    amazon = LearningSettings.preset("sagemaker", PredictorType.REGRESSOR)
+    assert amazon.resolved(400) == amazon
+
+
 def test_batches_are_of_about_the_same_size() -> None:
     settings = LearningSettings(predictor_type=PredictorType.REGRESSOR, mini_batch_size=1000)
     assert [settings.batch_size(n) for n in (7, 1000, 1001, 2500)] == [7, 1000, 501, 834]
@@ -57,6 +69,6 @@ def test_the_artifact_tells_what_was_trained() -> None:
     parsed = Hyperparameters.parse(told).network_settings()
     assert parsed.epochs == 4
     assert parsed.linear.learning_rate == settings.linear_lr
-    assert parsed.factors.weight_decay == settings.factors_wd
+    assert parsed.factors.weight_decay == settings.resolved(95).factors_wd
     assert parsed.clip_gradient == 2.0
     assert parsed.shuffle
