@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import IO, TypeVar
 
@@ -149,7 +149,7 @@ def fit_and_encode(
         if isinstance(error, DataError):
             raise _named(source, error) from error
         raise
-    return encoder, kept.records(encoder, source)
+    return encoder, run_ahead(lambda _: kept.records(encoder, source), threads=2)
 
 
 class _KeptTable:
@@ -175,7 +175,7 @@ class _KeptTable:
             self._file.write(np.ascontiguousarray(array).data)
         self._rows.append(block.rows)
 
-    def records(self, encoder: ColumnEncoder, source: Source) -> Iterator[RecordBlock]:
+    def records(self, encoder: ColumnEncoder, source: Source) -> Generator[RecordBlock, None, None]:
         """What was kept, encoded. It is gone then."""
         row = 0
         with self._file as file:
