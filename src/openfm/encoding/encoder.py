@@ -18,7 +18,7 @@ from openfm.errors import DataError
 from openfm.fm.rows import MAX_FEATURE_DIM, SparseRows
 from openfm.native import _core
 
-__all__ = ["ColumnEncoder", "Encoded", "Kept", "encode_kept", "fit_and_keep"]
+__all__ = ["ColumnEncoder", "Encoded", "Kept", "coder_of", "encode_kept", "fit_and_keep"]
 
 Kept = npt.NDArray[np.float64] | npt.NDArray[np.int32]
 """What is kept of a column's rows: numbers, or else numbers of texts or buckets from 0, -1 where one is missing."""
@@ -158,11 +158,6 @@ class ColumnEncoder:
     def text_columns(self) -> tuple[str, ...]:
         """The columns that must be read as categories: the argument ``categories`` of what reads a table."""
         return tuple(column.name for column in self._columns if not isinstance(column, NumberColumn))
-
-    def coder_of(self, name: str) -> _core.TextCoder | None:
-        """What is wanted of a column's texts: the argument of that name of what reads a table."""
-        column = self._by_name.get(name)
-        return _core.TextCoder.ignoring() if column is None else column.coder()
 
     @property
     def feature_dim(self) -> int:
@@ -308,6 +303,12 @@ def fit_and_keep(blocks: Iterable[ColumnBlock], roles: Roles, keep: Keep | None 
         keep: takes each block, and what is to be kept of each of the encoder's columns; None: nothing is kept.
     """
     return ColumnEncoder._fit(blocks, roles, keep)
+
+
+def coder_of(encoder: ColumnEncoder, name: str) -> _core.TextCoder | None:
+    """What is wanted of a column's texts: the argument of that name of what reads a table."""
+    column = encoder._by_name.get(name)
+    return _core.TextCoder.ignoring() if column is None else column.coder()
 
 
 def encode_kept(encoder: ColumnEncoder, kept: Sequence[Kept], *, first_row: int = 0) -> SparseRows:

@@ -17,7 +17,7 @@ from openfm.data.formats.source import Source
 from openfm.data.formats.typed import CoderOf, ColumnBlock, readable
 from openfm.data.records import RecordBlock
 from openfm.encoding.columns import ColumnValueError, NumberColumn
-from openfm.encoding.encoder import ColumnEncoder, Kept, encode_kept, fit_and_keep
+from openfm.encoding.encoder import ColumnEncoder, Kept, coder_of, encode_kept, fit_and_keep
 from openfm.encoding.roles import Roles
 from openfm.errors import DataError
 
@@ -95,7 +95,7 @@ def encoded_records(
             finite, or a weight is below 0.
     """
     row = 0
-    for block in column_blocks(source, format, encoder.text_columns, encoder.coder_of):
+    for block in column_blocks(source, format, encoder.text_columns, partial(coder_of, encoder)):
         try:
             encoded = encoder.encode(block, first_row=row)
             labels = None if target is None else numbers_of(block, target, "label", first_row=row)

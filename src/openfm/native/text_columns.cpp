@@ -58,7 +58,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t kMostRows = 512, kMostTexts = 16384;
+    static constexpr std::size_t kMostRows = 1024, kMostTexts = 32768;
 
     std::vector<ParsedColumn>& columns_;
     std::size_t rows_ = 0, most_rows_ = 0;

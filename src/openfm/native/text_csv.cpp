@@ -10,6 +10,7 @@ RowScanner::Status RowScanner::next() {
     fields_.clear();
     quoted_.clear();
     if (position_ == text_.size()) return Status::end;
+    Finder finder = finder_;  // in registers, which fields are not written to
     std::size_t p = position_;
     std::int64_t breaks = 0;  // of lines, inside quotes
     for (;;) {
@@ -17,11 +18,11 @@ RowScanner::Status RowScanner::next() {
         if (p < text_.size() && text_[p] == '"') {
             const Status status = scan_quoted(p);
             if (status != Status::row) return status;
-            finder_.seek(text_.data() + std::min(p + 1, text_.size()));
+            finder.seek(text_.data() + std::min(p + 1, text_.size()));
             breaks += std::count(text_.begin() + static_cast<std::ptrdiff_t>(start),
                                  text_.begin() + static_cast<std::ptrdiff_t>(p), '\n');
         } else {
-            const char* const q = finder_.next();
+            const char* const q = finder.next();
             p = static_cast<std::size_t>(q - text_.data());
             const bool cr = p > start && (p == text_.size() || *q == '\n') && q[-1] == '\r';
             fields_.emplace_back(text_.data() + start, p - cr - start);  // a whole view would go through memory
@@ -34,6 +35,7 @@ RowScanner::Status RowScanner::next() {
         }
         if (text_[p++] == '\n') break;
     }
+    finder_ = finder;
     position_ = p;
     lines_ += breaks + 1;
     return Status::row;

@@ -30,7 +30,7 @@ public:
     // Calls `use(i, text, hash)` with each of `count` texts, for which memory was asked some texts before.
     template <class TextAt, class Use>
     void each(std::size_t count, TextAt text_at, Use use) const {
-        constexpr std::size_t ahead = 16;
+        constexpr std::size_t ahead = 32;
         std::uint64_t hashes[ahead];
         for (std::size_t i = 0; i < count + ahead; ++i) {
             if (i >= ahead) use(i - ahead, text_at(i - ahead), hashes[i % ahead]);

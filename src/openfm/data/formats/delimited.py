@@ -29,6 +29,8 @@ __all__ = ["CSV", "TSV"]
 
 _NUMBER, _CATEGORY = range(2)  # what the native parser is told of columns
 
+_FEW_TEXTS = 16
+
 
 def _read(source: Source, options: ReadOptions, *, delimiter: str) -> Generator[RecordBlock, None, None]:
     assert not (options.header and options.start.offset)  # a header is at the start only
@@ -144,7 +146,12 @@ def _typed(column: _core.ParsedColumn, coder: _core.TextCoder | None) -> TypedCo
 
 
 def _is_number(column: Any) -> bool:
-    texts = Categories(*column).texts()
+    codes, offsets, utf8 = column
+    few = offsets[: _FEW_TEXTS + 1]  # that tell of most columns of texts, which have many, that they are such
+    return all(_are_numbers(Categories(codes, some, utf8[: some[-1]]).texts()) for some in (few, offsets))
+
+
+def _are_numbers(texts: list[bytes]) -> bool:
     kinds = np.array([_NUMBER], dtype=np.uint8)
     # No number holds a line break or a quote, and none needs a delimiter.
     return not texts or _core.parse_csv_columns(b"\n".join(texts), "\0", kinds, True).fault is None
