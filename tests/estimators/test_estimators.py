@@ -141,6 +141,20 @@ def test_partial_fit_learns_piece_by_piece() -> None:
     assert regressor.score(X, y) > 0.8
 
 
+def test_partial_fit_learns_how_features_interact_that_come_later() -> None:
+    """Pairs of one-hot features, none of which the first call has; the label is no sum of what each says."""
+    users, items = np.divmod(np.arange(16), 4)
+    X = np.zeros((16, 16), np.float32)
+    X[np.arange(16), 8 + users] = 1
+    X[np.arange(16), 12 + items] = 1
+    y = (users + items) % 2
+    assert Classifier(epochs=100, early_stopping=False).fit(X[:, 8:], y).score(X[:, 8:], y) == 1  # it can be learned
+    model = Classifier(mini_batch_size=4, factors_lr=0.03).partial_fit(np.roll(X, 8, axis=1), y)
+    for _ in range(100):
+        model.partial_fit(X, y)
+    assert model.score(X, y) == 1
+
+
 def test_partial_fit_checks_what_comes_later() -> None:
     X, y = interaction(50)
     with pytest.raises(ValueError, match="one class only"):

@@ -208,7 +208,8 @@ class FactorizationMachineEstimator(BaseEstimator):
             CustomerError: ``initial`` is of another shape than the parameters ask for now; nothing is changed then.
         """
         examples = examples.checked(self._predictor_type, "training examples")
-        settings = self._settings().resolved(_ROWS_OF_A_STREAM)
+        # A feature that this call's rows lack may come later: two that start with factors of 0 would never interact.
+        settings = replace(self._settings().resolved(_ROWS_OF_A_STREAM), unseen_at_zero=False)
         examples = examples.normalized() if settings.normalize_weights else examples
         learner: Learner | None = self.__dict__.get("_learner")
         if learner is not None and not isinstance(self.random_state, int | np.integer):

@@ -84,8 +84,9 @@ class Centring:
         # <v_i, v_j> (x_i - m_i) (x_j - m_j), multiplied out: what has no x belongs to the bias, what has one to w.
         own = machine.factors[self.columns].astype(np.float64)
         squares = np.sum(np.square(own), axis=1)
-        total = means @ own
-        linear = machine.linear - machine.factors @ total
+        # Not by @: a BLAS rounds as processor and threads would have it, and V would be copied to float64.
+        total = np.einsum("c,ck->k", means, own, optimize=False)
+        linear = machine.linear - np.einsum("dk,k->d", machine.factors, total, dtype=np.float64, optimize=False)
         linear[self.columns] += squares * means
         bias = machine.bias - float(np.sum(means * machine.linear[self.columns]))
         bias += 0.5 * float(np.sum(np.square(total)) - np.sum(squares * np.square(means)))

@@ -75,20 +75,22 @@ def fit(
         TrainingDivergedError: a parameter or a metric is no longer finite.
     """
     train = train.checked(settings.predictor_type, "training examples")
-    settings = settings.resolved(len(_with_equal_rows_merged(train, settings)))
-    part, held = train, None
+    whole = _with_equal_rows_merged(train, settings)
+    settings = settings.resolved(len(whole))
+    part, held = whole, None
     stops = settings.stops_early(len(train))
     if validation is not None:
         held = validation.checked(settings.predictor_type, "validation examples")
         stops = settings.early_stopping is not False
     elif stops:
         part, held = train.split(settings.validation_fraction, settings.seed)
+        part = _with_equal_rows_merged(part, settings)
     run = _Run(part, held if stops else None, held, settings, initial, threads, on_progress)
     run.train(keep_interrupted)
     if not (stops and settings.refit and validation is None) or run.interrupted:
         return run.fitted(settings)
     again = _Run(
-        train, None, None, replace(settings, epochs=run.best_epochs), initial, threads, on_progress, refit=True
+        whole, None, None, replace(settings, epochs=run.best_epochs), initial, threads, on_progress, refit=True
     )  # fmt: skip
     again.train(keep_interrupted)
     fitted = (run if again.interrupted else again).fitted(settings, [*run.history, *again.history], again.interrupted)
@@ -110,7 +112,6 @@ class _Run:
         *,
         refit: bool = False,
     ) -> None:
-        train = _with_equal_rows_merged(train, settings)
         if settings.normalize_weights:
             train = train.normalized()
         self._learner = Learner(train, settings, initial=initial, threads=threads)

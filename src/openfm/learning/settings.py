@@ -140,7 +140,15 @@ class LearningSettings:
         raise HyperparameterError(f"There is no preset {name!r}; there are 'openfm' and 'sagemaker'.")
 
     def resolved(self, rows: int) -> LearningSettings:
-        """The same settings with numbers for what the rows decide, but for the size of mini-batches."""
+        """The same settings with numbers for what the rows decide, but for the size of mini-batches.
+
+        Args:
+            rows: how many there are to learn from, those among them that are held out later; :func:`fit` leaves out
+                rows of weight 0, and counts equal rows once where one mini-batch holds all.
+
+        Returns:
+            settings whose ``epochs``, ``linear_wd`` and ``factors_wd`` are numbers: those given, else by ``rows``.
+        """
         few = rows < _LEAST_ROWS_TO_HOLD_OUT
         root = math.sqrt(max(rows, 1))
         return replace(
@@ -173,18 +181,21 @@ class LearningSettings:
             feature_dim: of the machine.
             batch_size: rows of a mini-batch.
             start: the bias's first value; None: what its initializer gives.
+
+        Raises:
+            HyperparameterError: the settings are not resolved.
         """
-        assert self.epochs is not None
+        epochs, linear_wd, factors_wd = self._decided_by_rows()
         of_bias = self.bias_initializer if start is None else Initializer("constant", start)
         return TrainingSettings(
             predictor_type=self.predictor_type,
             feature_dim=feature_dim,
             num_factors=self.num_factors,
             mini_batch_size=batch_size,
-            epochs=self.epochs,
+            epochs=epochs,
             bias=_group(self.bias_lr, self.bias_wd, of_bias),
-            linear=_group(self.linear_lr, self.linear_wd, self.linear_initializer),
-            factors=_group(self.factors_lr, self.factors_wd, self.factors_initializer),
+            linear=_group(self.linear_lr, linear_wd, self.linear_initializer),
+            factors=_group(self.factors_lr, factors_wd, self.factors_initializer),
             use_bias=self.use_bias,
             use_linear=self.use_linear,
             clip_gradient=self.clip_gradient,
@@ -200,12 +211,12 @@ class LearningSettings:
             rows: how many it was trained on.
         """
         known = self.resolved(rows)
-        assert known.epochs is not None
+        epochs, _, _ = known._decided_by_rows()
         parameters: dict[str, str | int] = {
             "feature_dim": str(feature_dim),
             "num_factors": str(self.num_factors),
             "predictor_type": self.predictor_type.value,
-            "epochs": known.epochs,
+            "epochs": epochs,
             "mini_batch_size": str(self.batch_size(rows)),
             "use_bias": _word(self.use_bias),
             "use_linear": _word(self.use_linear),
@@ -219,6 +230,16 @@ class LearningSettings:
         if self.clip_gradient is not None:
             parameters["clip_gradient"] = repr(self.clip_gradient)
         return parameters
+
+    def _decided_by_rows(self) -> tuple[int, float, float]:
+        """Epochs and the weight decays of linear weights and factors."""
+        if self.epochs is None or self.linear_wd is None or self.factors_wd is None:
+            missing = [name for name in ("epochs", "linear_wd", "factors_wd") if getattr(self, name) is None]
+            raise HyperparameterError(
+                f"The settings have no {' and no '.join(missing)}, which the number of rows decides. Give a number, or "
+                "call resolved(rows) first."
+            )
+        return self.epochs, self.linear_wd, self.factors_wd
 
 
 _NOT_NEGATIVE = (
@@ -254,8 +275,7 @@ _SAGEMAKER = LearningSettings(
 )
 
 
-def _group(rate: float, decay: float | None, initializer: Initializer) -> GroupSettings:
-    assert decay is not None
+def _group(rate: float, decay: float, initializer: Initializer) -> GroupSettings:
     return GroupSettings(learning_rate=rate, weight_decay=decay, initializer=initializer)
 
 

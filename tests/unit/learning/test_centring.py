@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -59,6 +64,44 @@ def test_machines_score_the_same_with_and_without_means(X: np.ndarray) -> None:
     assert np.isclose(back.bias, learned.bias, rtol=1e-4)
     assert np.allclose(back.linear, learned.linear, rtol=1e-4)
     assert np.array_equal(back.factors, learned.factors)
+
+
+_MOVED = """
+import sys
+import numpy as np
+from openfm.fm.model import FactorizationMachine
+from openfm.learning.centring import Centring
+
+rng = np.random.default_rng(0)
+factors = rng.normal(size=(999, 37))
+centring = Centring(np.arange(50), rng.normal(size=50).astype(np.float32))
+linear = np.zeros(999)
+for _ in range(2):  # what is left of weights that cancel shows the digits that float32 rounds away
+    linear = -centring.machine(FactorizationMachine(0.3, linear, factors, "regressor")).linear
+sys.stdout.buffer.write(linear.tobytes())
+"""
+
+
+def test_no_blas_decides_the_last_bit() -> None:
+    found = [
+        subprocess.run([sys.executable, "-c", _MOVED], env=os.environ | of_blas, capture_output=True, check=True).stdout
+        for of_blas in ({"OPENBLAS_CORETYPE": "Nehalem", "OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_NUM_THREADS": "2"})
+    ]
+    assert len(found[0]) == 999 * 4
+    assert found[0] == found[1]
+
+
+def test_the_factors_are_not_copied() -> None:
+    machine = FactorizationMachine(0.0, np.ones(50_000), np.ones((50_000, 64), np.float32), REGRESSOR)
+    centring = Centring(np.array([3]), np.array([2.0], np.float32))
+    tracemalloc.start()
+    try:
+        moved = centring.machine(machine)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert moved.linear[7] == 1.0 - 64 * 2.0
+    assert peak < machine.factors.nbytes / 2
 
 
 def test_without_bias_or_linear_weights_nothing_is_centred(X: np.ndarray) -> None:

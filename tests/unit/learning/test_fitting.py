@@ -189,6 +189,23 @@ def test_a_full_batch_takes_weights_for_repetitions_to_the_last_bit() -> None:
     assert same(fit(repeated, settings).machine, fit(weighted, settings).machine)
 
 
+@pytest.mark.parametrize(("early_stopping", "times"), [(False, 1), (True, 2)])  # all rows, and those not held out
+def test_equal_rows_are_merged_once(early_stopping: bool, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    merged: list[int] = []
+    plain = Examples.merged
+
+    def counted(examples: Examples) -> Examples:
+        merged.append(len(examples))
+        return plain(examples)
+
+    monkeypatch.setattr(Examples, "merged", counted)
+    settings = LearningSettings(
+        predictor_type=CLASSIFIER, epochs=2, mini_batch_size=1000, early_stopping=early_stopping
+    )
+    fit(planted(50, CLASSIFIER), settings)
+    assert merged == [50, 45][:times]
+
+
 def test_an_interrupt_keeps_the_best_so_far_where_that_is_asked() -> None:
     train = planted(1000, CLASSIFIER)
     settings = LearningSettings(predictor_type=CLASSIFIER, epochs=9, early_stopping=False)

@@ -54,6 +54,13 @@ def test_what_the_rows_decide() -> None:
     assert amazon.resolved(400) == amazon
 
 
+def test_a_trainer_is_not_told_what_the_rows_have_yet_to_decide() -> None:
+    settings = LearningSettings(predictor_type=PredictorType.REGRESSOR, linear_wd=0.0)
+    with pytest.raises(HyperparameterError, match=r"have no epochs and no factors_wd, which .* call resolved\(rows\)"):
+        settings.training_settings(7, 10)
+    assert settings.resolved(400).training_settings(7, 10).epochs == 300
+
+
 def test_batches_are_of_about_the_same_size() -> None:
     settings = LearningSettings(predictor_type=PredictorType.REGRESSOR, mini_batch_size=1000)
     assert [settings.batch_size(n) for n in (7, 1000, 1001, 2500)] == [7, 1000, 501, 834]
