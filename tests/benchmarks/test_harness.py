@@ -24,6 +24,7 @@ from benchmarks import (
     plots,
     prediction,
     processes,
+    quality,
     replicas,
     results,
     scaling,
@@ -256,6 +257,19 @@ def test_hosts_compute_without_waiting_for_each_other(
 ) -> None:
     monkeypatch.setattr("benchmarks.jobs.FOLDER", tmp_path)
     assert 0 < replicas.computing_seconds(problem, 2, 100, epochs=2, rounds=1) < 10
+
+
+def test_tables_of_quality_say_whose_processor_time_is_not_of_this_run(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = quality.Fit(np.full(problem.test.rows, 0.5), 1.5, {"such": "1.2"})
+    monkeypatch.setattr(quality, "tasks", lambda *, quick: iter([quality.Task(problem, False)]))
+    monkeypatch.setattr(quality, "_written", lambda _: Path())
+    monkeypatch.setattr(quality, "python_of", lambda _: (Path(sys.executable), ""))
+    monkeypatch.setattr(quality, "fitted", lambda tool, folder, seed, python: kept)
+    (table,) = quality.run(Options(quick=True, rounds=1)).tables
+    assert len(table.rows) == len(quality.TOOLS)
+    assert any("of the other programs in the run that first fitted them" in note for note in table.notes)
 
 
 def test_hosts_are_worth_it_while_each_doubling_helps() -> None:
