@@ -223,6 +223,11 @@ class Trainer:
         """How many batches are done."""
         return self._native.step
 
+    @property
+    def active_threads(self) -> int:
+        """How many threads trained the last batch: fewer if it was small, or while they wait for processors."""
+        return self._native.members
+
     def parameters(self) -> ByGroup:
         """The parameters as trained so far (copies)."""
         return self._copies("parameters")

@@ -189,13 +189,15 @@ public:
         }
     }
 
-    // Runs work(0), ..., work(size - 1) at the same time, the first on the calling thread; returns when all are done.
-    // The team must have been started.
-    void run(const std::function<void(int)>& work) {
+    // Runs work(0), ..., work(members - 1) at the same time, the first on the calling thread; returns when all are done.
+    // The team must have been started if there are more members than one.
+    void run(int members, const std::function<void(int)>& work) {
+        if (members == 1) return work(0);
         {
             std::lock_guard<std::mutex> lock(mutex_);
             work_ = &work;
-            busy_ = size_ - 1;
+            members_ = members;
+            busy_ = members - 1;
             ++round_;
         }
         work_there_.notify_all();
@@ -213,6 +215,7 @@ private:
                 work_there_.wait(lock, [&] { return stopping_ || round_ != seen; });
                 if (stopping_) return;
                 seen = round_;
+                if (id >= members_) continue;
                 work = work_;
             }
             (*work)(id);
@@ -226,7 +229,7 @@ private:
     std::mutex mutex_;
     std::condition_variable work_there_, work_done_;
     const std::function<void(int)>* work_ = nullptr;
-    int busy_ = 0;
+    int members_ = 0, busy_ = 0;  // of the round
     unsigned round_ = 0;
     bool stopping_ = false;
 };

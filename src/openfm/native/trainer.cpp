@@ -211,13 +211,12 @@ Trainer::Outcome Trainer::train(const TrainingRows& block, int64_t first, int64_
 // Ends early where the team should become smaller or larger.
 Trainer::Outcome Trainer::train_as_team(const TrainingRows& block, int64_t first, int64_t last, BatchSums* sums,
                                         int all) {
-    const int members = pace_.members(all);
+    const int members = members_ = pace_.members(all);
     Barrier barrier(members);
     SharedWork rows(members), features(members);
     std::atomic<uint32_t> bad{kFiniteAll};
     std::atomic<int64_t> end{last};
     const auto work = [&](int member) {
-        if (member >= members) return;
         for (int64_t number = first; number < end.load(std::memory_order_relaxed); ++number) {
             const Batch batch = batch_of(block, number);
             const SteadyClock::time_point start = SteadyClock::now();
@@ -239,10 +238,7 @@ Trainer::Outcome Trainer::train_as_team(const TrainingRows& block, int64_t first
             barrier.wait();
         }
     };
-    if (members == 1)
-        work(0);
-    else
-        team_.run(work);
+    team_.run(members, work);
     return {end.load() - first, bad.load()};
 }
 

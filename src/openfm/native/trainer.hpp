@@ -118,6 +118,7 @@ public:
     };
     const Bias& bias() const { return bias_; }
     int64_t step() const { return step_; }
+    int members() const { return members_; }
 
     // Sets w0, w and V; the optimiser starts afresh.
     void set_parameters(float bias, const float* linear, const float* factors);
@@ -166,6 +167,7 @@ private:
     Table table_;
     ThreadTeam team_;
     TeamPace pace_;
+    int members_ = 1;  // of the team, in the last batch
     Bias bias_;
     int64_t step_ = 0;                          // Adam's t: batches done
     double beta1_power_ = 1, beta2_power_ = 1;  // beta^t

@@ -27,23 +27,19 @@ RowSums from_fields(const HostSums& totals) {
 
 HostSums Trainer::gradients(const TrainingRows& block, int64_t number, const int32_t* places, float* rows) {
     reserve_rows(std::min(options_.batch_size, block.count) + 1);
-    const int members = pace_.members(useful_threads(block));
+    const int members = members_ = pace_.members(useful_threads(block));
     const Batch batch = batch_of(block, number);
     const SteadyClock::time_point start = SteadyClock::now();
     Barrier barrier(members);
     SharedWork of_rows(members), of_features(members);
     HostSums sums{};
     const auto work = [&](int member) {
-        if (member >= members) return;
         forward(batch, of_rows, member, members);
         barrier.wait();
         write_gradients(batch, {rows, places}, of_features, member, members);
         if (member == 0) sums = to_fields(sum_rows(options_.loss, batch.targets, batch.results));
     };
-    if (members == 1)
-        work(0);
-    else
-        team_.run(work);
+    team_.run(members, work);
     pace_.add(members, start, barrier.take_longest_sleep());
     return sums;
 }
@@ -83,18 +79,14 @@ uint32_t Trainer::apply(const int32_t* features, int64_t count, const float* gra
     constexpr int64_t kUpdateCost = 4;  // of a feature, in multiply-adds of its vectors
     table_.expect_moments();
     begin_step();
-    const int members = useful_threads(count * kUpdateCost);
+    const int members = pace_.members(useful_threads(count * kUpdateCost));
     std::atomic<uint32_t> bad{finish_step(from_fields(totals), sums)};
     const auto work = [&](int member) {
-        if (member >= members) return;
         const uint32_t found = kernels_.apply(table_.view(), features, gradients, linear_step_, factors_step_,
                                               count * member / members, count * (member + 1) / members);
         if (found != kFiniteAll) bad.fetch_or(found, std::memory_order_relaxed);
     };
-    if (members == 1)
-        work(0);
-    else
-        team_.run(work);
+    team_.run(members, work);
     return bad.load(std::memory_order_relaxed);
 }
 

@@ -189,6 +189,7 @@ void register_training(nb::module_& m) {
         .def("copy_factors", &copy_factors, nb::arg("part"), nb::arg("first"), nb::arg("out"))
         .def("set_optimizer", &set_optimizer, nb::arg("step"), nb::arg("means"), nb::arg("variances"))
         .def_prop_ro("step", &Trainer::step)
+        .def_prop_ro("members", &Trainer::members)
         .def_prop_ro("nbytes", [](const Trainer& trainer) { return trainer.table().bytes(); })
         .def(
             "train",

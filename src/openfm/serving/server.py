@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -72,12 +72,13 @@ class _Served(NamedTuple):
     model: Model | None = None
 
 
-def main(environ: Mapping[str, str], wishes: Wishes | None = None) -> int:
+def main(environ: Mapping[str, str], wishes: Wishes | None = None, *, arguments: Sequence[str] = ()) -> int:
     """Serve the model of ``/opt/ml/model``, or one that is named, until SIGTERM or SIGINT.
 
     Args:
         environ: the environment variables; :class:`ServingSettings` and ``SAGEMAKER_BASE_DIR``.
         wishes: of whoever starts the server by hand.
+        arguments: what the image's program was given, which takes none.
 
     Returns:
         The exit code: 0 after a graceful stop, else that of the error, which is logged to stderr.
@@ -88,6 +89,11 @@ def main(environ: Mapping[str, str], wishes: Wishes | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     try:
+        if arguments:
+            raise CustomerError(
+                f"serve takes no arguments, not {' '.join(arguments)!r}: it serves the model in /opt/ml/model; "
+                "'openfm serve MODEL' serves another"
+            )
         return _serve(environ, wishes or Wishes())
     except OpenFMError as error:
         logger.error("%s", error.failure_reason)

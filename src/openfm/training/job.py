@@ -51,13 +51,14 @@ _NETWORKS = {
 }
 
 
-def main(environ: Mapping[str, str]) -> int:
+def main(environ: Mapping[str, str], arguments: Sequence[str] = ()) -> int:
     """Run the job that the environment names; the program ``train``.
 
     Whatever goes wrong is told in one sentence, on standard error and in ``output/failure``.
 
     Args:
         environ: such as ``os.environ``.
+        arguments: what the program was given, which takes none.
 
     Returns:
         The exit code: 0 done or stopped on request, 1 a bug of openfm, 2 something that the
@@ -69,6 +70,11 @@ def main(environ: Mapping[str, str]) -> int:
     stop.catch()
     map_arrays()
     try:
+        if arguments:
+            raise CustomerError(
+                f"train takes no arguments, not {' '.join(arguments)!r}: it trains the job that "
+                f"{paths.base} describes; 'openfm train FILE' trains on a file"
+            )
         run(paths, environ, stop, connect=partial(connect, leave=partial(leave_failed, paths)))
     except KeyboardInterrupt:
         leave_if_connected(130)
