@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import multiprocessing
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -256,7 +257,29 @@ def test_hosts_compute_without_waiting_for_each_other(
     problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmarks.jobs.FOLDER", tmp_path)
-    assert 0 < replicas.computing_seconds(problem, 2, 100, epochs=2, rounds=1) < 10
+    assert replicas.computing_seconds(problem, 2, 100, epochs=2, rounds=1) > 0
+
+
+def test_hosts_that_do_not_end_are_ended(problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.jobs.FOLDER", tmp_path)
+    monkeypatch.setattr(replicas, "_LONGEST_SECONDS", 0.0)
+    with pytest.raises(RuntimeError, match="hosts that trained for themselves took more than 0 seconds"):
+        replicas.computing_seconds(problem, 2, 100, epochs=2, rounds=1)
+    assert not multiprocessing.active_children()
+
+
+def test_hosts_that_fail_say_why(problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.jobs.FOLDER", tmp_path)
+    monkeypatch.setattr(replicas, "_Recorder", _Forgetful)
+    with pytest.raises(RuntimeError, match=r"(?s)themselves failed: .*--- algo-2.*has other hyperparameters"):
+        replicas.computing_seconds(problem, 2, 100, epochs=2, rounds=1)
+
+
+class _Forgetful(replicas._Recorder):
+    """Writes down less than there was."""
+
+    def _keep(self, array: np.ndarray) -> None:
+        super()._keep(array[:1])
 
 
 def test_tables_of_quality_say_whose_processor_time_is_not_of_this_run(
