@@ -1,7 +1,7 @@
 """What hosts compute, without what they tell each other: all of them at once on this machine, each for itself.
 
 Hosts that share a machine share its processors, caches and memory, so what one computes alone says little. A job of
-several hosts is trained within this process first, and what its collectives give is kept in a file. Then each host
+several hosts is trained within this process first, and what its collectives give is kept. Then each host
 trains it again, in a process of its own and all at the same time, and gets these results at once.
 """
 
@@ -11,6 +11,7 @@ import contextlib
 import io
 import mmap
 import multiprocessing
+import os
 import statistics
 import tempfile
 import time
@@ -34,7 +35,6 @@ from support.hosts import all_well, on_hosts
 __all__ = ["computing_seconds"]
 
 _LONGEST_SECONDS = 600.0  # all hosts train a job in less
-_RESULTS = "results"
 _ALIGNMENT = 64
 
 
@@ -56,17 +56,22 @@ def computing_seconds(problem: Problem, hosts: int, batch: int, *, epochs: int, 
         jobs = [host_job(Path(folder) / name, problem, batch, epochs) for name in names]
         for job, name in zip(jobs, names, strict=True):
             write_resource_config(job, name, names)
-        with (jobs[0] / _RESULTS).open("wb") as results, contextlib.redirect_stdout(io.StringIO()):
-            all_well(on_hosts(hosts, lambda host: _train(jobs[host.rank], _Recorder(host, results))))
-        speeds = [_speed_without_others(jobs, epochs) for _ in range(rounds)]
+        with os.fdopen(
+            os.memfd_create("results"), "wb"
+        ) as results:  # a file without a disk, whose writing would disturb
+            with contextlib.redirect_stdout(io.StringIO()):
+                all_well(on_hosts(hosts, lambda host: _train(jobs[host.rank], _Recorder(host, results))))
+            results.flush()
+            place = Path(f"/proc/{os.getpid()}/fd/{results.fileno()}")
+            speeds = [_speed_without_others(jobs, place, epochs) for _ in range(rounds)]
     return hosts * batch / statistics.median(speeds)
 
 
-def _speed_without_others(jobs: Sequence[Path], epochs: int) -> float:
+def _speed_without_others(jobs: Sequence[Path], results: Path, epochs: int) -> float:
     """Records a second that the first host would train with the others, if it did not have to wait for them."""
     context = multiprocessing.get_context("spawn")  # this process has threads, whose locks a fork would leave locked
     together = context.Barrier(len(jobs))
-    replicas = [context.Process(target=_train_alone, args=(jobs, rank, together)) for rank in range(len(jobs))]
+    replicas = [context.Process(target=_train_alone, args=(jobs, results, rank, together)) for rank in range(len(jobs))]
     deadline = time.monotonic() + _LONGEST_SECONDS
     try:
         for replica in replicas:
@@ -97,12 +102,12 @@ def _train(job: Path, collective: Collective) -> None:
     run(ContractPaths(job), ENVIRON, StopRequest(), connect=lambda *_, **__: collective)
 
 
-def _train_alone(jobs: Sequence[Path], rank: int, together: Barrier) -> None:
+def _train_alone(jobs: Sequence[Path], results: Path, rank: int, together: Barrier) -> None:
     with (jobs[rank] / "log").open("w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         try:
-            results = _in_memory(jobs[0] / _RESULTS)
+            replay = _Replay(rank, len(jobs), _in_memory(results))
             together.wait(_LONGEST_SECONDS)
-            _train(jobs[rank], _Replay(rank, len(jobs), results))
+            _train(jobs[rank], replay)
         except BaseException:
             traceback.print_exc()  # into the log, which the error shows
             together.abort()
