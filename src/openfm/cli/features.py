@@ -13,9 +13,9 @@ from openfm.encoding import ColumnEncoder, NumberColumn, OneHotColumn
 from openfm.errors import DataError
 from openfm.fm.rows import MAX_FEATURE_DIM
 
-__all__ = ["FeatureNames", "RawFeatures", "feature_list", "feature_range", "feature_value"]
+__all__ = ["FeatureNames", "RawFeatures", "feature_range", "feature_value"]
 
-_MOST_DIGITS = 10  # those of the greatest feature; int() refuses thousands of them
+_MOST_DIGITS = len(str(MAX_FEATURE_DIM))  # int() refuses thousands of them
 _LONGEST_SHOWN = 60
 
 
@@ -30,16 +30,6 @@ def feature_range(text: str) -> range:
     if begin is None or stop is None or begin > stop:
         raise click.BadParameter(f"'{_shown(text)}' is no range of features such as 60:100, which is 60 to 99.")
     return range(begin, stop)
-
-
-def feature_list(text: str) -> range | npt.NDArray[np.int64]:
-    """``60:70`` as a range; ``60:70,75`` as an array of the features 60 to 69 and 75.
-
-    Raises:
-        click.BadParameter: a part of the text is neither a feature nor a range.
-    """
-    parts = [_feature_or_range(part) for part in text.split(",")]
-    return parts[0] if len(parts) == 1 else np.concatenate([np.arange(part.start, part.stop) for part in parts])
 
 
 def feature_value(text: str) -> tuple[int, float]:
@@ -58,6 +48,11 @@ def feature_value(text: str) -> tuple[int, float]:
     raise click.BadParameter(f"'{_shown(text)}' is no feature such as 17, nor one with a value such as 17=0.5.")
 
 
+def _listed(text: str) -> list[range]:
+    """``60:70,75`` as the features 60 to 69 and the one 75."""
+    return [_feature_or_range(part) for part in text.split(",")]
+
+
 def _feature_or_range(text: str) -> range:
     number = _number(text)
     return feature_range(text) if number is None else range(number, number + 1)
@@ -71,9 +66,10 @@ def _number(text: str) -> int | None:
     """
     if not (text.isascii() and text.isdigit()):
         return None
-    if len(text) > _MOST_DIGITS or int(text) > MAX_FEATURE_DIM:
+    digits = text.lstrip("0") or "0"
+    if len(digits) > _MOST_DIGITS or int(digits) > MAX_FEATURE_DIM:
         raise click.BadParameter(f"'{_shown(text)}' is more than the {MAX_FEATURE_DIM} features that a model can have.")
-    return int(text)
+    return int(digits)
 
 
 def _shown(text: str) -> str:
@@ -85,10 +81,12 @@ class RawFeatures:
 
     Args:
         encoder: the model's; None if it has none, so that features are given by their numbers.
+        feature_dim: of the model. Lists of features are held to it before they become arrays.
     """
 
-    def __init__(self, encoder: ColumnEncoder | None) -> None:
+    def __init__(self, encoder: ColumnEncoder | None, feature_dim: int) -> None:
         self._encoder = encoder
+        self._feature_dim = feature_dim
         self._columns = {} if encoder is None else {column.name: column for column in encoder.columns}
 
     def value(self, text: str) -> tuple[int, float] | None:
@@ -110,16 +108,19 @@ class RawFeatures:
             raise click.BadParameter(f"'{value}' is no number, but column '{name}' holds numbers.") from None
 
     def candidates(self, text: str) -> tuple[range | npt.NDArray[np.int64], OneHotColumn | None]:
-        """All features of the column of this name, and the column; else as :func:`feature_list`.
+        """All features of the column of this name, and the column; else those of a list such as ``60:70,75``.
+
+        Returns:
+            the features as a range where they are one, else as int64, and the column they are of, or None.
 
         Raises:
-            click.BadParameter: the text is neither.
+            click.BadParameter: the text is neither, or it lists features that the model does not have.
         """
         column = self._columns.get(text)
         if isinstance(column, OneHotColumn):
             return range(column.first, column.first + column.features), column
         try:
-            return feature_list(text), None
+            parts = _listed(text)
         except click.BadParameter as error:
             if self._encoder is None:
                 raise
@@ -127,18 +128,30 @@ class RawFeatures:
                 f"{error.message} Nor is it a column whose values the model knows; its columns are "
                 f"{self._encoder.known_columns()}."
             ) from None
+        return (self._checked(text, parts)[0] if len(parts) == 1 else self._array(text, parts)), None
 
-    @staticmethod
-    def values(text: str, column: OneHotColumn | None) -> npt.NDArray[np.int64]:
-        """Values of a column, divided by commas, as features, the unseen left out; else as :func:`feature_list`.
+    def values(self, text: str, column: OneHotColumn | None) -> npt.NDArray[np.int64]:
+        """Values of a column, divided by commas, as features, the unseen left out; else a list such as ``60:70,75``.
 
         Raises:
-            click.BadParameter: the text is no list of features, where there is no column.
+            click.BadParameter: the text is no list of features of the model, where there is no column.
         """
         if column is None:
-            return np.array(feature_list(text), dtype=np.int64)
+            return self._array(text, _listed(text))
         features = [column.feature(value) for value in text.split(",")]
         return np.array([feature for feature in features if feature is not None], dtype=np.int64)
+
+    def _array(self, text: str, parts: list[range]) -> npt.NDArray[np.int64]:
+        return np.concatenate([np.arange(part.start, part.stop) for part in self._checked(text, parts)])
+
+    def _checked(self, text: str, parts: list[range]) -> list[range]:
+        for part in parts:
+            if len(part) and part.stop > self._feature_dim:
+                raise click.BadParameter(
+                    f"'{_shown(text)}' lists the feature {max(part.start, self._feature_dim)}, but the model has "
+                    f"feature_dim {self._feature_dim}."
+                )
+        return parts
 
 
 class FeatureNames:

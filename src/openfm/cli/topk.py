@@ -79,7 +79,7 @@ def topk(
     with failing_in_one_sentence():
         loaded = load_model(model)
         names = FeatureNames.read(feature_names, loaded.encoder)
-        reader = RawFeatures(loaded.encoder)
+        reader = RawFeatures(loaded.encoder, loaded.feature_dim)
         known = _known(fixed, reader)
         ranked, column = reader.candidates(candidates)
         left_out = np.empty(0, dtype=np.int64) if exclude is None else reader.values(exclude, column)

@@ -29,6 +29,13 @@ def test_each_without_what_was_seen(run, classifier, records, tmp_path):
     assert second["top_k"][0]["score"] == pytest.approx(0.3208213, rel=1e-6)
 
 
+def test_leading_zeros_do_not_make_a_number_large(run, regressor):
+    result = run("topk", regressor, "--fixed", "00000000001", "--candidates", f"{'0' * 5000}:00000000001", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["fixed"]["keys"] == [1]
+    assert [best["key"] for best in json.loads(result.stdout)["top_k"]] == [0]
+
+
 def test_excluded_and_seen(run, regressor, records):
     arguments = ["--fixed", 1, "--candidates", "0:1,2:4", "--exclude", "0", "--json"]
     assert [best["key"] for best in json.loads(run("topk", regressor, *arguments).stdout)["top_k"]] == [2, 3]
@@ -57,6 +64,11 @@ def test_excluded_and_seen(run, regressor, records):
             ["--fixed", f"{'7' * 5000}=1"],
             f"'{'7' * 60}...' is more than the 2147483647 features that",
         ),
+        (["--exclude", "0:2147483647,5"], "'0:2147483647,5' lists the feature 4, but the model has feature_dim 4."),
+        (["--exclude", "0,6:2147483647"], "'0,6:2147483647' lists the feature 6, but the model has feature_dim 4."),
+        (["--candidates", "0:1,3:6"], "'0:1,3:6' lists the feature 4, but the model has feature_dim 4."),
+        (["--candidates", "0:2147483647"], "'0:2147483647' lists the feature 4, but the model has feature_dim 4."),
+        (["--each", "3:2147483647"], "'3:2147483647' lists the feature 4, but the model has feature_dim 4."),
         (["--fixed", "-1=1"], "'-1=1' is no feature such as 17"),
         (["-k", "0"], "0 is not in the range x>=1"),
     ],
