@@ -25,7 +25,14 @@ T = TypeVar("T")
 
 _PATIENCE = 0.01
 _QUIET_LOOKS = 3
+
+# So many take some tenths of a millisecond, for which requests that are there already wait. Where several workers share
+# a socket each takes one at a time, as gunicorn does: the first to wake up would else take all connections of clients
+# that come together, and keep them while the others have nothing to do.
 _ACCEPTED_AT_ONCE = 8
+
+# Seconds for a request that may be on its way when the worker stops, as gunicorn gives kept-alive connections.
+_STOP_PATIENCE = 2.0
 
 _Job = tuple[Future[Any], Callable[[], Any]]
 
@@ -179,8 +186,9 @@ def _run(future: Future[Any], call: Callable[[], Any]) -> None:
 class FewThreadsWorker(ThreadWorker):  # type: ignore[misc]
     """Gunicorn's ``gthread`` with :class:`RequestThreads`, of which ``threads`` is the greatest number.
 
-    A connection gets a thread only when something comes over it, and as many connections are taken at a time as there
-    are: of many clients that come at once, none waits until the others have had several answers.
+    A connection gets a thread only when something comes over it. A worker without others beside it takes up to 8
+    connections at a time: of many clients that come at once, the last then need not wait until the first have had
+    several answers. Never are there more connections than ``worker_connections``.
     """
 
     usual_threads = 2
@@ -192,20 +200,30 @@ class FewThreadsWorker(ThreadWorker):  # type: ignore[misc]
         return type(cls.__name__, (cls,), {"usual_threads": usual_threads})
 
     def accept(self, listener: Any) -> None:
-        """Take the connections that wait, and look out for their first requests as for later ones."""
+        """Take connections that wait, and look out for their first requests before they get a thread."""
+        at_once = _ACCEPTED_AT_ONCE if self.cfg.workers == 1 else 1
         try:
-            for _ in range(_ACCEPTED_AT_ONCE):
+            for _ in range(min(at_once, self.worker_connections - self.nr_conns)):
                 connection, client = listener.accept()
                 self.nr_conns += 1
                 self._await_request(TConn(self.cfg, connection, client, listener.getsockname()))
         except (BlockingIOError, ConnectionAbortedError):
             pass
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Begin or end to take connections. At a stop, those that have asked nothing yet are soon closed."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            deadline = time.monotonic() + _STOP_PATIENCE
+            for conn in self.pending_conns:
+                conn.timeout = min(conn.timeout, deadline)
+
     def _await_request(self, conn: TConn) -> None:
-        conn.data_ready = True  # by the time that a thread gets it
+        # Among gunicorn's pending connections, which like its kept-alive ones must stay in the order of their timeouts.
+        # No others come among them: gunicorn's own are connections whose data a thread has waited for in vain.
         conn.timeout = time.monotonic() + max(self.cfg.keepalive, DEFAULT_WORKER_DATA_TIMEOUT)
-        self.keepalived_conns.append(conn)
-        self.poller.register(conn.sock, selectors.EVENT_READ, functools.partial(self.on_client_socket_readable, conn))
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, functools.partial(self.on_pending_socket_readable, conn))
 
     def get_thread_pool(self) -> Executor:
         """What gunicorn hands the connections to."""

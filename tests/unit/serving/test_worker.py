@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from types import SimpleNamespace
 
 import pytest
 from gunicorn.config import Config
@@ -141,35 +144,134 @@ def worker() -> Iterator[FewThreadsWorker]:
     worker.handed = []
     worker.enqueue_req = worker.handed.append
     yield worker
-    worker.murder_keepalived(force=True)
+    for conn in (*worker.pending_conns, *worker.keepalived_conns, *worker.handed):
+        conn.close()
     worker.poller.close()
     worker.tmp.close()
     listener.close()
 
 
-def test_connections_that_come_at_once_get_a_thread_when_they_ask(worker: FewThreadsWorker) -> None:
-    listener = worker.sockets[0]
-    clients = [socket.create_connection(listener.getsockname()) for _ in range(3)]
-    worker.accept(listener)
-    assert worker.nr_conns == len(worker.keepalived_conns) == 3
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The time ``now``, by which connections are closed."""
+    clock = SimpleNamespace(now=0.0)
+    clock.monotonic = lambda: clock.now
+    for module in ("gunicorn.workers.gthread", "openfm.serving.worker"):
+        monkeypatch.setattr(f"{module}.time", clock)
+    return clock
+
+
+@pytest.fixture
+def connect(worker: FewThreadsWorker) -> Iterator[Callable[[], socket.socket]]:
+    """Makes clients whose connections wait to be taken."""
+    with contextlib.ExitStack() as clients:
+        address = worker.sockets[0].getsockname()
+        yield lambda: clients.enter_context(socket.create_connection(address, timeout=60))
+
+
+def take(worker: FewThreadsWorker, connections: int) -> None:
+    """Accept until there are so many: the system may offer a connection a while after its client has it."""
+
+    def taken() -> bool:
+        worker.accept(worker.sockets[0])
+        return worker.nr_conns >= connections
+
+    wait_until(taken)
+    assert worker.nr_conns == connections
+
+
+def test_connections_that_come_at_once_get_a_thread_when_they_ask(
+    worker: FewThreadsWorker, connect: Callable[[], socket.socket]
+) -> None:
+    worker.cfg.set("keepalive", 600)
+    clients = [connect() for _ in range(3)]
+    take(worker, 3)
+    worker.murder_pending()
     worker.murder_keepalived()
-    assert len(worker.keepalived_conns) == 3
+    assert len(worker.pending_conns) == 3
 
     clients[1].sendall(b"GET")
     worker.wait_for_and_dispatch_events(60)
     assert [conn.client for conn in worker.handed] == [clients[1].getsockname()]
-    assert len(worker.keepalived_conns) == 2
-    for client in clients:
-        client.close()
-    worker.handed[0].close()
+    assert worker.handed[0].data_ready
+    assert len(worker.pending_conns) == 2
 
 
-def test_without_keep_alive_a_connection_still_has_time_for_its_request(worker: FewThreadsWorker) -> None:
-    worker.cfg.set("keepalive", 0)
-    with socket.create_connection(worker.sockets[0].getsockname()):
-        worker.accept(worker.sockets[0])
+@pytest.mark.parametrize(("workers", "at_once"), [(1, 8), (2, 1)])
+def test_of_several_workers_none_takes_all_connections(worker: FewThreadsWorker, workers: int, at_once: int) -> None:
+    worker.cfg.set("workers", workers)
+    pairs = [socket.socketpair() for _ in range(20)]
+    waiting = iter(pairs)
+
+    class Listener:
+        def accept(self) -> tuple[socket.socket, str]:
+            return next(waiting)[0], "client"
+
+        def getsockname(self) -> str:
+            return "server"
+
+    worker.accept(Listener())
+    assert worker.nr_conns == at_once
+    worker.worker_connections = at_once + 3
+    for _ in range(5):
+        worker.accept(Listener())
+    assert worker.nr_conns == at_once + 3  # and no more
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+def test_a_worker_whose_connections_are_kept_for_a_second(
+    worker: FewThreadsWorker, connect: Callable[[], socket.socket], clock: SimpleNamespace
+) -> None:
+    """One that has had its answer ends after that second, though one that has asked nothing yet may stay for longer."""
+    worker.cfg.set("keepalive", 1)
+    clients = [connect() for _ in range(2)]
+    take(worker, 2)
+    clients[0].sendall(b"GET")
+    worker.wait_for_and_dispatch_events(60)
+    conn, kept = worker.handed[0], Future[bool]()
+    conn.init()
+    conn.sock.recv(3)
+    kept.set_result(True)  # as after an answer
+    worker.finish_request(conn, kept)
+    assert len(worker.pending_conns) == len(worker.keepalived_conns) == 1
+
+    for now, left in [(0.9, 2), (1.1, 1), (4.9, 1), (5.1, 0)]:
+        clock.now = now
         worker.murder_keepalived()
-        assert worker.nr_conns == 1
+        worker.murder_pending()
+        assert worker.nr_conns == left
+    assert [client.recv(1) for client in clients] == [b"", b""]
+
+
+def test_without_keep_alive_a_connection_still_has_time_for_its_request(
+    worker: FewThreadsWorker, connect: Callable[[], socket.socket], clock: SimpleNamespace
+) -> None:
+    worker.cfg.set("keepalive", 0)
+    connect()
+    take(worker, 1)
+    for now, left in [(4.9, 1), (5.1, 0)]:
+        clock.now = now
+        worker.murder_pending()
+        assert worker.nr_conns == left
+
+
+def test_a_worker_that_stops_does_not_wait_for_those_that_ask_nothing(
+    worker: FewThreadsWorker, connect: Callable[[], socket.socket], clock: SimpleNamespace
+) -> None:
+    worker.cfg.set("keepalive", 600)
+    connect()
+    worker.set_accept_enabled(True)
+    take(worker, 1)
+    worker.set_accept_enabled(False)  # for it has all the connections that it may have
+    assert worker.pending_conns[0].timeout == 600
+    worker.alive = False
+    worker.set_accept_enabled(False)
+    for now, left in [(1.9, 1), (2.1, 0)]:
+        clock.now = now
+        worker.murder_pending()
+        assert worker.nr_conns == left
 
 
 def test_taking_a_connection_that_another_worker_has_taken_is_no_error(worker: FewThreadsWorker) -> None:
