@@ -125,9 +125,10 @@ class HashedFit:
         Raises:
             DataError: it holds numbers.
         """
-        if kept or not isinstance(column, Categories):
-            return self._spec.cells(column).codes  # or says what is wrong
-        return None
+        if not kept and isinstance(column, Categories):
+            return None  # nothing to hash them for
+        codes = self._spec.cells(column).codes  # or says what is wrong
+        return codes if kept else None
 
     def spec(self, first: int) -> ColumnSpec:
         """What becomes of the column, from this feature on."""

@@ -2,7 +2,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
-#include <cstring>
 #include <stdexcept>
 #include <string_view>
 #include <vector>
@@ -20,8 +19,8 @@ namespace {
 template <class T>
 using Vector = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
-constexpr std::size_t kManyTexts = 1000;     // take long enough to look up for another thread to work meanwhile
-constexpr std::size_t kManyCells = 10'000;      // likewise to put together
+constexpr std::size_t kManyTexts = 1000;           // take long enough to look up for another thread to work meanwhile
+constexpr std::size_t kManyCells = 10'000;         // likewise to put together
 constexpr std::int64_t kMostBuckets = 0x7fffffff;  // features are int32
 
 // Texts one after the other, and where each begins.
@@ -91,14 +90,6 @@ private:
     template <class Use>
     void each(const Texts& texts, Use use) const {
         dictionary_.each(texts.size(), [&](std::size_t i) { return texts[i]; }, use);
-    }
-
-    template <class T>
-    static nb::object copied(const T* data, std::size_t size) {
-        records::Column<T> column;
-        if (size != 0) std::memcpy(column.reserve(size), data, size * sizeof(T));
-        column.commit(size);
-        return to_numpy(column);
     }
 
     text::Dictionary dictionary_;

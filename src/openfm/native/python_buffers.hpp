@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -44,6 +45,15 @@ nanobind::object to_numpy(records::Column<T>& column) {
     const nanobind::capsule owner(own.get(), [](void* p) noexcept { delete static_cast<records::Column<T>*>(p); });
     own.release();
     return nanobind::cast(nanobind::ndarray<nanobind::numpy, T, nanobind::ndim<1>>(data, {size}, owner));
+}
+
+// A copy of such values as an array of NumPy.
+template <class T>
+nanobind::object copied(const T* data, std::size_t size) {
+    records::Column<T> column;
+    if (size != 0) std::memcpy(column.reserve(size), data, size * sizeof(T));
+    column.commit(size);
+    return to_numpy(column);
 }
 
 // Gives the GIL up while this lives, if the work is long. What takes some ten microseconds is done before another thread

@@ -3,7 +3,6 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 
-#include <cstring>
 #include <optional>
 #include <stdexcept>
 
@@ -89,14 +88,6 @@ struct ParsedColumns {
     nb::list columns;
     nb::object fault;
 };
-
-template <class T>
-nb::object copied(const T* data, std::size_t size) {
-    records::Column<T> column;
-    if (size != 0) std::memcpy(column.reserve(size), data, size * sizeof(T));
-    column.commit(size);
-    return to_numpy(column);
-}
 
 // Of categories without a coder of theirs, `dictionary` has the texts.
 nb::object column_to_python(ParsedColumn& column, const Dictionary& dictionary) {

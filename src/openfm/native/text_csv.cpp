@@ -92,12 +92,14 @@ Fault RowScanner::fault(std::string_view kind, std::size_t field, std::int64_t f
     result.kind = kind;
     result.line = line_;
     result.column = static_cast<std::int64_t>(field);
-    result.begin = static_cast<std::size_t>(fields_[field].data() - text_.data());
-    result.end = result.begin + fields_[field].size();
-    for (const Quoted& quoted : quoted_) {
-        if (quoted.field != field) continue;
-        result.begin = quoted.begin;
-        result.end = quoted.end;
+    // The text of a field in quotes need not lie in the data.
+    const auto quoted = std::find_if(quoted_.begin(), quoted_.end(), [&](const Quoted& q) { return q.field == field; });
+    if (quoted != quoted_.end()) {
+        result.begin = quoted->begin;
+        result.end = quoted->end;
+    } else {
+        result.begin = static_cast<std::size_t>(fields_[field].data() - text_.data());
+        result.end = result.begin + fields_[field].size();
     }
     result.found = found;
     result.expected = expected;

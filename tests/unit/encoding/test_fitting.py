@@ -3,7 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from openfm.encoding.fitting import check_utf8
+from openfm.data.formats.typed import Categories, Coded
+from openfm.encoding.fitting import HashedFit, check_utf8
+from openfm.errors import DataError
+from openfm.native import _core
 
 
 def check(*texts: bytes) -> None:
@@ -29,3 +32,18 @@ def test_texts_longer_than_a_piece() -> None:
 def test_what_is_not_utf8(texts: list[bytes]) -> None:
     with pytest.raises(UnicodeError):
         check(*texts)
+
+
+def test_what_is_hashed_is_kept_only_if_that_is_wanted() -> None:
+    texts = Categories(np.int32([1, 0, -1]), np.array([0, 1, 2]), np.frombuffer(b"ab", dtype=np.uint8))
+    hashed = Coded(np.int32([3, 1, -1]), _core.TextCoder.hashing(4))
+    fit = HashedFit("agent", 4)
+    for column in (texts, hashed):
+        assert fit.add(column) is None
+        kept = fit.add(column, kept=True)
+        assert kept is not None
+        assert kept.shape == (3,)
+        assert kept[2] == -1
+    for wanted in (False, True):
+        with pytest.raises(DataError, match="Column 'agent' was read as numbers"):
+            fit.add(np.ones(3), kept=wanted)
