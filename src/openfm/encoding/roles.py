@@ -31,11 +31,16 @@ class Roles:
         """The columns that are categories, whatever they look like."""
         return frozenset((*self.categorical, *self.hashed))
 
+    @property
+    def no_features(self) -> list[str]:
+        """The columns that are something else, or left out."""
+        return [name for name in (self.target, self.weight, *self.ignored) if name is not None]
+
     def coder_of(self, name: str) -> _core.TextCoder:
         """What is wanted of a column's texts: the argument of that name of what reads a table."""
         if 1 <= self.hashed.get(name, 0) <= MAX_FEATURE_DIM:
             return _core.TextCoder.hashing(self.hashed[name])
-        return _core.TextCoder.ignoring() if name in self._excluded else _core.TextCoder.adding(_core.Vocabulary())
+        return _core.TextCoder.ignoring() if name in self.no_features else _core.TextCoder.adding(_core.Vocabulary())
 
     def fits(self, block: ColumnBlock) -> dict[str, ColumnFit]:
         """What learns each column that is a feature, in the table's order.
@@ -43,7 +48,7 @@ class Roles:
         Raises:
             DataError: a column that is named is not there, is named twice, or is to be hashed into no features.
         """
-        named = [*self._excluded, *self.hashed, *self.categorical]
+        named = [*self.no_features, *self.hashed, *self.categorical]
         for name in named:
             if name not in block.columns:
                 raise DataError(f"The table has no column '{name}'. It has {listed(block.columns)}.")
@@ -52,11 +57,7 @@ class Roles:
         for name, buckets in self.hashed.items():
             if not 1 <= buckets <= MAX_FEATURE_DIM:
                 raise DataError(f"Column '{name}' is to be hashed into {buckets} features; give at least 1.")
-        return {name: self._fit(name, block) for name in block.columns if name not in self._excluded}
-
-    @property
-    def _excluded(self) -> list[str]:
-        return [name for name in (self.target, self.weight, *self.ignored) if name is not None]
+        return {name: self._fit(name, block) for name in block.columns if name not in self.no_features}
 
     def _fit(self, name: str, block: ColumnBlock) -> ColumnFit:
         if name in self.hashed:

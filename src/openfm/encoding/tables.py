@@ -28,7 +28,12 @@ AnyScalar = TypeVar("AnyScalar", np.float64, np.float32, np.int32)
 
 
 def column_blocks(
-    source: Source, format: Format, categories: Collection[str], coder_of: CoderOf | None = None
+    source: Source,
+    format: Format,
+    categories: Collection[str],
+    coder_of: CoderOf | None = None,
+    *,
+    no_features: Collection[str | None] = (),
 ) -> Iterator[ColumnBlock]:
     """The columns of a table as they are.
 
@@ -37,6 +42,7 @@ def column_blocks(
         format: its format.
         categories: columns that hold categories, whatever they look like.
         coder_of: gives the texts of each column their codes, where the format's reader can ask it.
+        no_features: columns that are something else, such as the label, for errors; None stands for none.
 
     Raises:
         DataError: the format has no named columns, or the table cannot be read.
@@ -45,7 +51,8 @@ def column_blocks(
         raise source.error(f"{source.name} is {format.name}, which has no named columns. Give csv, tsv or parquet.")
     if source.path is None and not format.streams:
         raise source.error(f"{format.name} is read from a file only, not from a stream. Give a file.")
-    read = partial(format.read_columns, source, categories=frozenset(categories), coder_of=coder_of)
+    others = frozenset(name for name in no_features if name is not None)
+    read = partial(format.read_columns, source, categories=frozenset(categories), no_features=others, coder_of=coder_of)
     return run_ahead(lambda _: read(), threads=2)  # parsing needs no GIL
 
 
@@ -66,7 +73,7 @@ def fit_table(
     """
     roles = Roles(target, weight, categorical, hashed or {}, ignored)
     try:
-        return fit_and_keep(column_blocks(source, format, roles.categories, roles.coder_of), roles)
+        return fit_and_keep(_blocks_of(roles, source, format), roles)
     except DataError as error:
         raise _named(source, error) from error
 
@@ -95,7 +102,10 @@ def encoded_records(
             finite, or a weight is below 0.
     """
     row = 0
-    for block in column_blocks(source, format, encoder.text_columns, partial(coder_of, encoder)):
+    blocks = column_blocks(
+        source, format, encoder.text_columns, partial(coder_of, encoder), no_features=(target, weight)
+    )
+    for block in blocks:
         try:
             encoded = encoder.encode(block, first_row=row)
             labels = None if target is None else numbers_of(block, target, "label", first_row=row)
@@ -143,13 +153,17 @@ def fit_and_encode(
     roles = Roles(target, weight, categorical, hashed or {}, ignored)
     kept = _KeptTable(target, weight)
     try:
-        encoder = fit_and_keep(column_blocks(source, format, roles.categories, roles.coder_of), roles, kept.add)
+        encoder = fit_and_keep(_blocks_of(roles, source, format), roles, kept.add)
     except BaseException as error:
         kept.close()
         if isinstance(error, DataError):
             raise _named(source, error) from error
         raise
     return encoder, run_ahead(lambda _: kept.records(encoder, source), threads=2)
+
+
+def _blocks_of(roles: Roles, source: Source, format: Format) -> Iterator[ColumnBlock]:
+    return column_blocks(source, format, roles.categories, roles.coder_of, no_features=roles.no_features)
 
 
 class _KeptTable:

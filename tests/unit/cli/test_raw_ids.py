@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import openfm
+from openfm.cli.training.tables import Columns, DataReader
+from openfm.data.formats.format import ReadOptions
 from openfm.fm.model import PredictorType
 from support.tables import RATINGS, block_of, model_of_ratings
 
@@ -217,3 +219,14 @@ def test_training_takes_a_learning_rate_and_a_batch_size(run: Any) -> None:
     assert {told[name] for name in ("bias_lr", "linear_lr", "factors_lr")} == {"0.25"}
     assert told["mini_batch_size"] == "2"
     assert run(*arguments, "--learning-rate", "nan").exit_code == 2
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_training_does_not_propose_to_make_features_of_labels(again: bool) -> None:
+    columns = "rating,user,item,price\n"
+    Path("long.csv").write_text(columns + "4,u1,an item of a long name,1\n" * 200_000 + "good,u1,i7,1\n")
+    reader = DataReader(Columns(target="rating"), ReadOptions(), None)
+    if again:
+        reader.read_training("ratings.csv")
+    with pytest.raises(openfm.DataError, match=r"'good', which is not a number\. Correct it\.$"):
+        (reader.read_more if again else reader.read_training)("long.csv")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,3 +202,17 @@ def test_arrow_texts_of_every_kind() -> None:
         assert block.columns["empty"].codes.tolist() == [-1] * len(rows)
     (block,) = table_columns(table)
     assert block.columns["day"].texts() == [b"1970-01-01", b"1970-01-02"]
+
+
+def test_no_error_proposes_to_make_features_of_labels(table: Path, tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("rating,user,age\n" + "4,7,0.123456789\n" * 300_000 + "good,7,0.5\n")
+    options: dict[str, Any] = {"target": "rating", "categorical": ("user",)}
+    encoder = fit_table(*opened(table), **options)
+    for read in (
+        lambda: fit_table(*opened(path), **options),
+        lambda: fit_and_encode(*opened(path), **options),
+        lambda: list(encoded_records(*opened(path), encoder, target="rating")),
+    ):
+        with pytest.raises(DataError, match=r"'good', which is not a number\. Correct it\.$"):
+            read()

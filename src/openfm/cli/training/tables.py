@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -77,19 +78,18 @@ class DataReader:
             return examples
         target = self._target(source, format)
         categories = {*self._columns.categorical, *self._columns.hashed}
+        read = partial(column_blocks, source, format, no_features=(target, self._columns.weight, *self._columns.ignore))
         # Standard input comes once only: what was read of it is kept for the second look.
-        blocks = None if source.path is not None else list(column_blocks(source, format, categories))
+        blocks = None if source.path is not None else list(read(categories))
         self.encoder = ColumnEncoder.fit(
-            column_blocks(source, format, categories) if blocks is None else blocks,
+            read(categories) if blocks is None else blocks,
             target=target,
             weight=self._columns.weight,
             categorical=self._columns.categorical,
             hashed=self._columns.hashed,
             ignored=self._columns.ignore,
         )
-        return self._encoded(
-            source, column_blocks(source, format, self.encoder.text_columns) if blocks is None else blocks
-        )
+        return self._encoded(source, read(self.encoder.text_columns) if blocks is None else blocks)
 
     def read_more(self, path: str, unseen: Counter[str] | None = None) -> Examples:
         """Another file, in which features mean the same.
@@ -109,7 +109,10 @@ class DataReader:
             raise source.error(
                 f"{source.name} is no table of columns such as was trained on. Give csv, tsv or parquet."
             )
-        return self._encoded(source, column_blocks(source, format, self.encoder.text_columns), unseen)
+        others = (self.encoder.target, self.encoder.weight, *self._columns.ignore)
+        return self._encoded(
+            source, column_blocks(source, format, self.encoder.text_columns, no_features=others), unseen
+        )
 
     def _is_table(self, format: Format) -> bool:
         return format.read_columns is not None and self._options.header

@@ -51,7 +51,7 @@ def _read(source: Source, options: ReadOptions, *, delimiter: str) -> Generator[
                 columns = parsed.feature_dim + len(roles)
             return parsed
 
-        for parsed in reader.blocks(parse):
+        for parsed in reader.blocks(parse, no_features=list(roles)):
             rows = SparseRows(parsed.indptr, parsed.indices, parsed.values, parsed.feature_dim)
             if len(rows):
                 yield RecordBlock(
@@ -93,7 +93,12 @@ def _write(file: BinaryIO, blocks: Iterable[RecordBlock], options: WriteOptions,
 
 
 def _read_columns(
-    source: Source, *, delimiter: str, categories: Collection[str] = (), coder_of: CoderOf | None = None
+    source: Source,
+    *,
+    delimiter: str,
+    categories: Collection[str] = (),
+    no_features: Collection[str] = (),
+    coder_of: CoderOf | None = None,
 ) -> Generator[ColumnBlock, None, None]:
     """Reads CSV or TSV with a header.
 
@@ -104,6 +109,7 @@ def _read_columns(
         source: the text.
         delimiter: between fields.
         categories: names of columns that hold categories whatever they look like.
+        no_features: names of columns that are something else, such as the label: for errors.
         coder_of: is asked once for the coder of each column of categories.
 
     Raises:
@@ -133,7 +139,8 @@ def _read_columns(
             ]
         return _core.parse_csv_columns(data, delimiter, kinds, final, coders)
 
-    for parsed in reader.blocks(parse):
+    others = [number for number, name in enumerate(names) if name in no_features]
+    for parsed in reader.blocks(parse, no_features=others):
         if parsed.rows:
             columns = map(_typed, parsed.columns, coders)
             yield ColumnBlock(dict(zip(names, columns, strict=True)), parsed.rows)

@@ -63,11 +63,17 @@ class ColumnReader(Protocol):
     """Reads the columns of a source as they are, block by block."""
 
     def __call__(
-        self, source: Source, *, categories: Collection[str] = (), coder_of: CoderOf | None = None
+        self,
+        source: Source,
+        *,
+        categories: Collection[str] = (),
+        no_features: Collection[str] = (),
+        coder_of: CoderOf | None = None,
     ) -> Generator[ColumnBlock, None, None]:
         """Blocks of the columns, of which those that ``categories`` names are not taken for numbers.
 
-        A reader that can has texts coded by ``coder_of`` while it reads them.
+        Errors do not propose to make features of those that ``no_features`` names, such as the label. A reader that can
+        has texts coded by ``coder_of`` while it reads them.
         """
 
 

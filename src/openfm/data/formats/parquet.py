@@ -78,7 +78,11 @@ def _write(file: BinaryIO, blocks: Iterable[RecordBlock], options: WriteOptions)
 
 
 def _read_columns(
-    source: Source, *, categories: Collection[str] = (), coder_of: CoderOf | None = None
+    source: Source,
+    *,
+    categories: Collection[str] = (),
+    no_features: Collection[str] = (),
+    coder_of: CoderOf | None = None,
 ) -> Generator[ColumnBlock, None, None]:
     """Reads Parquet: numbers and booleans are numbers unless ``categories`` names their column, all else categories.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 __all__ = ["TextFault", "sentence"]
@@ -60,6 +60,7 @@ _OF_ROWS = {
 }
 
 _HEADER_HINT = " If this line names the columns, remove it or say that there is a header."
+_NO_FEATURE_HINT = " Correct it."
 _TEXT_HINT = " Correct it, or turn the column into numbers."
 _NAMED_TEXT_HINT = (
     " Correct it, or make features of the column's texts: --categorical {name} of openfm train and openfm convert, "
@@ -68,7 +69,14 @@ _NAMED_TEXT_HINT = (
 
 
 def sentence(
-    fault: TextFault, value: str, source: str, *, names: Sequence[str] | None = None, header: bool = True, unit: str
+    fault: TextFault,
+    value: str,
+    source: str,
+    *,
+    names: Sequence[str] | None = None,
+    header: bool = True,
+    no_features: Collection[int] = (),
+    unit: str,
 ) -> str:
     """The sentence with line, column, value and remedy.
 
@@ -78,14 +86,19 @@ def sentence(
         source: what the data are called.
         names: of the columns, where they have any.
         header: whether the first line named the columns.
+        no_features: the columns, by number from 0, that are something else, such as the label.
         unit: what a field is called: ``column`` or ``field``.
     """
     line = fault.line + 1
     place = f"Line {line}, {unit} {fault.column + 1}"
-    hint = _HEADER_HINT if fault.line == 0 and not header else _TEXT_HINT
-    if names is not None:
+    hint = _TEXT_HINT
+    if names is not None and fault.column < len(names):  # a row may have more columns than names
         place += f" ('{names[fault.column]}')"
         hint = _NAMED_TEXT_HINT.format(name=shlex.quote(names[fault.column]))
+    if fault.column in no_features:
+        hint = _NO_FEATURE_HINT
+    if fault.line == 0 and not header:
+        hint = _HEADER_HINT
     shown = value if len(value) <= 40 else f"{value[:40]}..."
     words = _OF_FIELDS.get(fault.kind) or _OF_ROWS[fault.kind]
     return words.format(

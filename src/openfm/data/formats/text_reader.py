@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from typing import Protocol, TypeVar
 
@@ -93,11 +93,14 @@ class TextReader:
         self._names = names
         return names
 
-    def blocks(self, parse: Callable[[memoryview, bool], _AnyParsed]) -> Iterator[_AnyParsed]:
+    def blocks(
+        self, parse: Callable[[memoryview, bool], _AnyParsed], *, no_features: Collection[int] = ()
+    ) -> Iterator[_AnyParsed]:
         """What ``parse`` makes of the text, block by block; closes the source at the end.
 
         Args:
             parse: takes bytes and whether they are the last, and tells how many it took.
+            no_features: the columns, by number from 0, that are something else, such as the label: for errors.
 
         Raises:
             DataError: a row is faulty; names source, line, column and value.
@@ -106,7 +109,7 @@ class TextReader:
             while True:
                 parsed = parse(memoryview(self._buffer)[: self._filled], self._ended)
                 if parsed.fault is not None:
-                    raise self._source.error(self._sentence(TextFault(*parsed.fault)))
+                    raise self._source.error(self._sentence(TextFault(*parsed.fault), no_features))
                 yield parsed
                 self._line += parsed.lines
                 self._drop(parsed.consumed)
@@ -118,7 +121,7 @@ class TextReader:
         """Where that ends which :meth:`blocks` gave last: offset and line."""
         return Place(offset=self._offset + parsed.consumed, line=self._line + parsed.lines)
 
-    def _sentence(self, fault: TextFault) -> str:
+    def _sentence(self, fault: TextFault, no_features: Collection[int]) -> str:
         value = self._buffer[fault.begin : fault.end].decode(errors="backslashreplace")
         fault = TextFault(
             fault.kind, self._line + fault.line, fault.column, fault.begin, fault.end, fault.found, fault.expected
@@ -129,6 +132,7 @@ class TextReader:
             self._source.name,
             names=self._names,
             header=self._names is not None or self._unit == "field",
+            no_features=no_features,
             unit=self._unit,
         )
 

@@ -107,11 +107,21 @@ def test_csv_without_a_header_has_it_by_number(file: Path) -> None:
             {},
             "or make features of the column's texts: --categorical 'b c' of openfm train and openfm con",
         ),
+        ("a,b\n1,x\n", {"target": "b"}, "Line 2, column 2 ('b') of '{}' holds 'x', which is not a number. Correct it."),
+        ("a,b\nx,1\n", {"weight": "a"}, "Line 2, column 1 ('a') of '{}' holds 'x', which is not a number. Correct it."),
+        (
+            "1,2\n1,x\n",
+            {"header": False, "target": 1},
+            "Line 2, column 2 of '{}' holds 'x', which is not a number. Correct it.",
+        ),
         ("a,b\n1,\n", {}, "Line 2, column 2 ('b') of '{}' is empty"),
         ("a,b\n1,NaN\n", {}, "Line 2, column 2 ('b') of '{}' holds 'NaN': a missing value"),
         ("a,b\n1,-inf\n", {}, "Line 2, column 2 ('b') of '{}' holds '-inf', which is infinite as float32"),
         ("a,b\n1,2\n3\n", {}, "Line 3 of '{}' has 1 columns, where 2 are needed. Give every row the same columns"),
         ('a,b\n1,"2\n', {}, "Line 2, column 2 ('b') of '{}' starts with a quote that is not closed"),
+        ('a,b\n1,2,"x\n', {}, "Line 2, column 3 of '{}' starts with a quote that is not closed"),
+        ('a,b\n1,2,"x""y', {}, "Line 2, column 3 of '{}' starts with a quote that is not closed"),
+        ('a,b\n1,"x""y"\n', {}, "Line 2, column 2 ('b') of '{}' holds '\"x\"\"y\"', which is not a number"),
         ('a,b\n"1"2,3\n', {}, "Line 2, column 1 ('a') of '{}' starts with a quote that is not closed"),
         ("a,b\n1,2\n", {"target": "c"}, "'{}' has no column 'c' to be the target. It has 'a', 'b'."),
         ("a,b\n1,2\n", {"feature_dim": 3}, "'{}' has 2 feature columns, but feature_dim is 3"),
@@ -135,7 +145,9 @@ def test_csv_without_a_header_has_it_by_number(file: Path) -> None:
 def test_csv_faults_name_line_and_column(file: Path, text: str, options: dict, message: str) -> None:
     with pytest.raises(DataError) as raised:
         read_csv(file, text, **options)
-    assert message.format(file) in str(raised.value)
+    found = str(raised.value)
+    assert message.format(file) in found
+    assert not message.endswith("Correct it.") or found.endswith("Correct it.")
 
 
 def test_lines_are_counted_over_quoted_line_breaks_and_blocks(file: Path) -> None:

@@ -70,6 +70,8 @@ def test_the_first_block_decides(tmp_path: Path) -> None:
     path.write_text("id,word\n" + "123456789,a\n" * 500_000 + "x7,b\n")
     with pytest.raises(DataError, match=r"Line 500002, column 1 \('id'\) of .* holds 'x7', which is not a number"):
         read(path, "csv")
+    with pytest.raises(DataError, match=r"which is not a number\. Correct it\.$"):
+        read(path, "csv", no_features=["id"])
 
     blocks = read(path, "csv", categories=["id"])
 
