@@ -26,9 +26,9 @@ T = TypeVar("T")
 _PATIENCE = 0.01
 _QUIET_LOOKS = 3
 
-# So many take some tenths of a millisecond, for which requests that are there already wait. Where several workers share
-# a socket each takes one at a time, as gunicorn does: the first to wake up could else take most connections of
-# clients that come together, and keep them while the others have less to do.
+# So many take 0.1 to 0.2 ms, for which requests that are there already wait. Where several workers share a socket each
+# takes one at a time, as gunicorn does: the first to wake up could else take most connections of clients that come
+# together, and keep them while the others have less to do.
 _ACCEPTED_AT_ONCE = 8
 
 # Seconds for a request that may be on its way when the worker stops, as gunicorn gives kept-alive connections.
