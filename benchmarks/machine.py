@@ -47,10 +47,22 @@ def _field(path: str, name: str, separator: str = ":") -> str:
     return ""
 
 
+# What the benchmarks themselves write.
+_RESULTS = ("benchmarks/results", "docs", "README.md")
+
+
 def _commit() -> str:
-    asked = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
+    """The commit that is measured, marked where anything but earlier results differs from it."""
     try:
-        done = subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
+        name = _git("rev-parse", "--short=10", "HEAD")
+        changed = _git("status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in _RESULTS))
+    except (FileNotFoundError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip() or "unknown"
+    return f"{name}-dirty" if changed else name
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
