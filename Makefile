@@ -62,7 +62,7 @@ notebooks: export PYTHONPATH := tests
 notebooks: $(VENV)/tools.stamp ## execute the notebooks of examples/, and keep what they show
 	$(BIN)/python -m support.notebooks
 
-bench: $(VENV)/tools.stamp mxnet ## speed and memory beside other programs, half an hour (BENCH=--quick: some minutes)
+bench: $(VENV)/tools.stamp mxnet ## speed and memory beside other programs, an hour (BENCH=--quick: some minutes)
 	@$(MAKE) --no-print-directory $(SDK)/v2/stamp || echo "NOTE: the SageMaker SDK v2 is left out" >&2
 	$(BIN)/python -m benchmarks.peers.environments $(PEERS_PYTHON)
 	$(BIN)/python -m benchmarks $(BENCH)
