@@ -105,13 +105,22 @@ def _train(job: Path, collective: Collective) -> None:
 def _train_alone(jobs: Sequence[Path], results: Path, rank: int, together: Barrier) -> None:
     with (jobs[rank] / "log").open("w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         try:
-            replay = _Replay(rank, len(jobs), _in_memory(results))
-            together.wait(_LONGEST_SECONDS)
+            replay = _replay_together(rank, len(jobs), results, together)
             _train(jobs[rank], replay)
         except BaseException:
             traceback.print_exc()  # into the log, which the error shows
-            together.abort()
             raise
+
+
+def _replay_together(rank: int, hosts: int, results: Path, together: Barrier) -> _Replay:
+    """The host's collectives, when all hosts have theirs."""
+    try:
+        replay = _Replay(rank, hosts, _in_memory(results))
+    except BaseException:
+        together.abort()  # so that nobody waits for this one
+        raise
+    together.wait(_LONGEST_SECONDS)
+    return replay
 
 
 def _in_memory(path: Path) -> memoryview:
