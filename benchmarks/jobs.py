@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import shutil
 import subprocess
@@ -45,6 +46,8 @@ def run(options: Options) -> Report:
         Job("clicks", problems["clicks"], 2),
         Job(f"clicks, OPENFM_CACHE_BYTES={BUDGET}", problems["clicks"], 2, BUDGET),
     ]
+    # As pip does when it installs: Python may be told to write no bytecode by itself.
+    compileall.compile_dir(Path(openfm.__file__).parent, quiet=1)
     imports, usages = [], {job.name: [] for job in jobs}
     for number in range(options.rounds + 1):
         progress(f"round {number} of the jobs")
