@@ -14,14 +14,22 @@ import numpy.typing as npt
 from openfm.data.ahead import run_ahead
 from openfm.data.formats.format import Format
 from openfm.data.formats.source import Source
-from openfm.data.formats.typed import CoderOf, ColumnBlock, readable
+from openfm.data.formats.typed import CoderOf, ColumnBlock, IsUnused, readable
 from openfm.data.records import RecordBlock
 from openfm.encoding.columns import ColumnValueError, NumberColumn
 from openfm.encoding.encoder import ColumnEncoder, Kept, coder_of, encode_kept, fit_and_keep
 from openfm.encoding.roles import Roles
 from openfm.errors import DataError
 
-__all__ = ["column_blocks", "encoded_records", "fit_and_encode", "fit_table", "numbers_of", "weights_of"]
+__all__ = [
+    "column_blocks",
+    "encoded_records",
+    "fit_and_encode",
+    "fit_table",
+    "numbers_of",
+    "unused_by",
+    "weights_of",
+]
 
 
 AnyScalar = TypeVar("AnyScalar", np.float64, np.float32, np.int32)
@@ -34,6 +42,7 @@ def column_blocks(
     coder_of: CoderOf | None = None,
     *,
     no_features: Collection[str | None] = (),
+    is_unused: IsUnused | None = None,
 ) -> Iterator[ColumnBlock]:
     """The columns of a table as they are.
 
@@ -43,6 +52,7 @@ def column_blocks(
         categories: columns that hold categories, whatever they look like.
         coder_of: gives the texts of each column their codes, where the format's reader can ask it.
         no_features: columns that are something else, such as the label, for errors; None stands for none.
+        is_unused: names columns that nobody looks at, whatever they hold; None: there are none.
 
     Raises:
         DataError: the format has no named columns, or the table cannot be read.
@@ -52,8 +62,21 @@ def column_blocks(
     if source.path is None and not format.streams:
         raise source.error(f"{format.name} is read from a file only, not from a stream. Give a file.")
     others = frozenset(name for name in no_features if name is not None)
-    read = partial(format.read_columns, source, categories=frozenset(categories), no_features=others, coder_of=coder_of)
+    read = partial(
+        format.read_columns,
+        source,
+        categories=frozenset(categories),
+        no_features=others,
+        coder_of=coder_of,
+        is_unused=is_unused,
+    )
     return run_ahead(lambda _: read(), threads=2)  # parsing needs no GIL
+
+
+def unused_by(encoder: ColumnEncoder, *others: str | None) -> IsUnused:
+    """Tells the columns of a table at which nobody looks while it is encoded: neither the encoder's nor the others."""
+    used = {*(column.name for column in encoder.columns), *others}
+    return lambda name: name not in used
 
 
 def fit_table(
@@ -103,7 +126,12 @@ def encoded_records(
     """
     row = 0
     blocks = column_blocks(
-        source, format, encoder.text_columns, partial(coder_of, encoder), no_features=(target, weight)
+        source,
+        format,
+        encoder.text_columns,
+        partial(coder_of, encoder),
+        no_features=(target, weight),
+        is_unused=unused_by(encoder, target, weight),
     )
     for block in blocks:
         try:
@@ -163,7 +191,14 @@ def fit_and_encode(
 
 
 def _blocks_of(roles: Roles, source: Source, format: Format) -> Iterator[ColumnBlock]:
-    return column_blocks(source, format, roles.categories, roles.coder_of, no_features=roles.no_features)
+    return column_blocks(
+        source,
+        format,
+        roles.categories,
+        roles.coder_of,
+        no_features=roles.no_features,
+        is_unused=roles.ignored.__contains__,
+    )
 
 
 class _KeptTable:

@@ -230,3 +230,43 @@ def test_training_does_not_propose_to_make_features_of_labels(again: bool) -> No
         reader.read_training("ratings.csv")
     with pytest.raises(openfm.DataError, match=r"'good', which is not a number\. Correct it\.$"):
         (reader.read_more if again else reader.read_training)("long.csv")
+
+
+@pytest.fixture
+def long() -> Path:
+    """A table whose last column is of numbers until long after the first block."""
+    path = Path("long.csv")
+    path.write_text("rating,user,item,price,note\n" + "4,u1,i7,1,12345678901234567890\n" * 200_000 + "5,u2,i9,2,good\n")
+    return path
+
+
+def test_a_column_that_is_left_out_may_hold_anything(run: Any, long: Path) -> None:
+    arguments = ["--target", "rating", "--ignore", "note"]
+    result = run("convert", long, "train.rec", *arguments, "--save-encoder", "enc.zip")
+    assert result.stderr.startswith("200001 rows of 5 features")
+    result = run("convert", long, "train.rec", "--target", "rating", "--encoder", "enc.zip")
+    assert result.stderr.startswith("200001 rows of 5 features")
+    options = ["--predictor-type", "regressor", "--epochs", "1", "--quiet", "--json", "--out", "trained"]
+    for data in (long, "-"):
+        stdin = long.read_bytes() if data == "-" else None
+        result = run("train", data, "--from", "csv", *arguments, *options, stdin=stdin)
+        assert result.exit_code == 0, result.stderr
+        assert json.loads(result.stdout)["rows"] == 200_001
+    assert openfm.load_model("trained").encoder.ignored == ("note",)
+
+
+def test_a_column_that_the_model_does_not_know_may_hold_anything(run: Any, long: Path) -> None:
+    model_of_ratings().save("model")
+    result = run("predict", "model", long)
+    assert len(scores(result.stdout)) == 200_001, result.stderr
+    reader = DataReader(Columns(target="rating"), ReadOptions(), None)
+    reader.read_training("ratings.csv")
+    assert len(reader.read_more("long.csv")) == 200_001
+
+
+def test_a_text_late_in_a_column_of_numbers_is_told_with_the_remedy(run: Any, long: Path) -> None:
+    for verb in (["convert", long, "train.rec", "--ignore", "price"], ["train", long, "--out", "trained", "--quiet"]):
+        result = run(*verb, "--target", "rating")
+        assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+        assert "Line 200002, column 5 ('note') of 'long.csv' holds 'good', which is not a number" in result.stderr
+        assert "--categorical note of openfm train" in result.stderr

@@ -17,7 +17,7 @@ from openfm.data.formats.registry import find_format
 from openfm.data.formats.source import Source
 from openfm.data.formats.typed import ColumnBlock
 from openfm.encoding import ColumnEncoder
-from openfm.encoding.tables import column_blocks, numbers_of, weights_of
+from openfm.encoding.tables import column_blocks, numbers_of, unused_by, weights_of
 from openfm.errors import CustomerError, DataError
 from openfm.fm.rows import SparseRows
 from openfm.learning import Examples
@@ -78,7 +78,13 @@ class DataReader:
             return examples
         target = self._target(source, format)
         categories = {*self._columns.categorical, *self._columns.hashed}
-        read = partial(column_blocks, source, format, no_features=(target, self._columns.weight, *self._columns.ignore))
+        read = partial(
+            column_blocks,
+            source,
+            format,
+            no_features=(target, self._columns.weight),
+            is_unused=self._columns.ignore.__contains__,
+        )
         # Standard input comes once only: what was read of it is kept for the second look.
         blocks = None if source.path is not None else list(read(categories))
         self.encoder = ColumnEncoder.fit(
@@ -109,10 +115,15 @@ class DataReader:
             raise source.error(
                 f"{source.name} is no table of columns such as was trained on. Give csv, tsv or parquet."
             )
-        others = (self.encoder.target, self.encoder.weight, *self._columns.ignore)
-        return self._encoded(
-            source, column_blocks(source, format, self.encoder.text_columns, no_features=others), unseen
+        others = (self.encoder.target, self.encoder.weight)
+        blocks = column_blocks(
+            source,
+            format,
+            self.encoder.text_columns,
+            no_features=others,
+            is_unused=unused_by(self.encoder, *others),
         )
+        return self._encoded(source, blocks, unseen)
 
     def _is_table(self, format: Format) -> bool:
         return format.read_columns is not None and self._options.header

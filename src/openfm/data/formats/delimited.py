@@ -20,7 +20,7 @@ from openfm.data.formats.columns import ColumnRoles, check_width, column_names, 
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.source import Source
 from openfm.data.formats.text_reader import TextReader
-from openfm.data.formats.typed import Categories, Coded, CoderOf, ColumnBlock, TypedColumn
+from openfm.data.formats.typed import Categories, Coded, CoderOf, ColumnBlock, IsUnused, TypedColumn
 from openfm.data.records import RecordBlock
 from openfm.fm.rows import SparseRows
 from openfm.native import _core
@@ -99,6 +99,7 @@ def _read_columns(
     categories: Collection[str] = (),
     no_features: Collection[str] = (),
     coder_of: CoderOf | None = None,
+    is_unused: IsUnused | None = None,
 ) -> Generator[ColumnBlock, None, None]:
     """Reads CSV or TSV with a header.
 
@@ -111,6 +112,7 @@ def _read_columns(
         categories: names of columns that hold categories whatever they look like.
         no_features: names of columns that are something else, such as the label: for errors.
         coder_of: is asked once for the coder of each column of categories.
+        is_unused: names columns that nobody looks at: they may hold anything, and are categories that all are missing.
 
     Raises:
         DataError: a row is faulty, or what is no number comes later in a column of numbers; names line and column.
@@ -119,6 +121,12 @@ def _read_columns(
     names = reader.header(delimiter)
     kinds: npt.NDArray[np.uint8] | None = None
     coders: list[_core.TextCoder | None] = []
+    unused = {name for name in names if is_unused is not None and is_unused(name)}
+
+    def coder(name: str) -> _core.TextCoder | None:
+        if name in unused:
+            return _core.TextCoder.ignoring()
+        return None if coder_of is None else coder_of(name)
 
     def parse(data: memoryview, final: bool) -> _core.ParsedColumns:
         nonlocal kinds, coders
@@ -128,15 +136,12 @@ def _read_columns(
                 return first
             kinds = np.array(
                 [
-                    _CATEGORY if name in categories or not _is_number(column) else _NUMBER
+                    _CATEGORY if name in unused or name in categories or not _is_number(column) else _NUMBER
                     for name, column in zip(names, first.columns, strict=True)
                 ],
                 dtype=np.uint8,
             )
-            coders = [
-                coder_of(name) if coder_of is not None and kind == _CATEGORY else None
-                for name, kind in zip(names, kinds, strict=True)
-            ]
+            coders = [coder(name) if kind == _CATEGORY else None for name, kind in zip(names, kinds, strict=True)]
         return _core.parse_csv_columns(data, delimiter, kinds, final, coders)
 
     others = [number for number, name in enumerate(names) if name in no_features]

@@ -169,7 +169,9 @@ def iter_columns(
     Args:
         path: a file of CSV or TSV, whose first line names the columns, or of Parquet.
         format: ``csv``, ``tsv`` or ``parquet``; by default the file's name tells.
-        categories: columns to be taken as texts, even if they look like numbers, such as ids.
+        categories: columns to be taken as texts, even if they look like numbers, such as ids. A column of text files is
+            one of numbers if its first 4 MiB hold nothing else; name here also what the encoder ignores, so that no
+            text further on in it is an error.
 
     Yields:
         consecutive rows; numbers are float64, all else is text. A column of Parquet whose type has no text, such as

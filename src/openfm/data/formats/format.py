@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
 from openfm.data.formats.source import Source
-from openfm.data.formats.typed import CoderOf, ColumnBlock
+from openfm.data.formats.typed import CoderOf, ColumnBlock, IsUnused
 from openfm.data.places import START, Place
 from openfm.data.records import RecordBlock
 
@@ -69,11 +69,13 @@ class ColumnReader(Protocol):
         categories: Collection[str] = (),
         no_features: Collection[str] = (),
         coder_of: CoderOf | None = None,
+        is_unused: IsUnused | None = None,
     ) -> Generator[ColumnBlock, None, None]:
         """Blocks of the columns, of which those that ``categories`` names are not taken for numbers.
 
         Errors do not propose to make features of those that ``no_features`` names, such as the label. A reader that can
-        has texts coded by ``coder_of`` while it reads them.
+        has texts coded by ``coder_of`` while it reads them. Of columns that ``is_unused`` names it may
+        give anything, and whatever they hold is no error.
         """
 
 

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from openfm.data.formats.arrow import ROWS_OF_A_BATCH, column_block, import_pyarrow, read_batches, record_batch
 from openfm.data.formats.format import Format, ReadOptions, WriteOptions
 from openfm.data.formats.source import Source
-from openfm.data.formats.typed import CoderOf, ColumnBlock
+from openfm.data.formats.typed import CoderOf, ColumnBlock, IsUnused
 from openfm.data.records import RecordBlock
 
 __all__ = ["PARQUET"]
@@ -83,10 +83,12 @@ def _read_columns(
     categories: Collection[str] = (),
     no_features: Collection[str] = (),
     coder_of: CoderOf | None = None,
+    is_unused: IsUnused | None = None,
 ) -> Generator[ColumnBlock, None, None]:
     """Reads Parquet: numbers and booleans are numbers unless ``categories`` names their column, all else categories.
 
-    pyarrow makes dictionaries of texts, so no coder is asked for any.
+    pyarrow makes dictionaries of texts, so no coder is asked for any; and columns have types, so that in none of them,
+    used or not, anything else comes later.
 
     Raises:
         DataError: it is no Parquet.

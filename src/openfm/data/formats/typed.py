@@ -14,10 +14,13 @@ import numpy.typing as npt
 from openfm.errors import DataError
 from openfm.native import _core
 
-__all__ = ["Categories", "Coded", "CoderOf", "ColumnBlock", "TypedColumn", "Unreadable", "readable"]
+__all__ = ["Categories", "Coded", "CoderOf", "ColumnBlock", "IsUnused", "TypedColumn", "Unreadable", "readable"]
 
 CoderOf = Callable[[str], _core.TextCoder | None]
 """What gives the texts of a column of this name their codes; None: they are to be had as :class:`Categories`."""
+
+IsUnused = Callable[[str], bool]
+"""Whether nobody looks at a column of this name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

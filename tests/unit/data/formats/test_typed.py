@@ -79,6 +79,10 @@ def test_the_first_block_decides(tmp_path: Path) -> None:
     assert sum(block.rows for block in blocks) == 500_001
     assert values(blocks[-1].columns["id"])[-1] == "x7"
 
+    for block in read(path, "csv", is_unused=lambda name: name == "id"):
+        assert isinstance(block.columns["id"], Coded)
+        assert set(block.columns["id"].codes.tolist()) == {-1}
+
 
 def test_codes_instead_of_texts(tmp_path: Path) -> None:
     path = tmp_path / "data"
