@@ -7,13 +7,14 @@ from collections.abc import Iterable
 
 import click
 
+from openfm.cli.failing import shortened
+
 __all__ = ["DEFAULT_BUCKETS", "buckets_of_columns", "names_of_columns"]
 
 DEFAULT_BUCKETS = 2**16
 """Features that a hashed column gets where their number is not given."""
 
 _MOST_DIGITS = 10  # more features than any model has; int() refuses thousands of digits
-_LONGEST_SHOWN = 60
 
 
 def names_of_columns(_context: click.Context, _parameter: click.Parameter, texts: Iterable[str]) -> tuple[str, ...]:
@@ -38,10 +39,9 @@ def buckets_of_columns(_context: click.Context, _parameter: click.Parameter, tex
     for text in texts:
         name, equals, number = text.rpartition("=") if "=" in text else (text, "", "")
         if not name or (equals and not _is_count(number)):
-            shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
-            raise click.BadParameter(f"'{shown}' is no column with a number of features such as agent=1000.")
+            raise click.BadParameter(f"'{shortened(text)}' is no column with a number of features such as agent=1000.")
         if name in buckets:
-            raise click.BadParameter(f"the column '{name}' is named twice.")
+            raise click.BadParameter(f"the column '{shortened(name)}' is named twice.")
         buckets[name] = int(number) if equals else DEFAULT_BUCKETS
     return buckets
 

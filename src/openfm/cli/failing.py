@@ -12,8 +12,9 @@ import click
 from openfm.contract.failure import classify
 from openfm.errors import CustomerError, OpenFMError
 
-__all__ = ["failing_in_one_sentence"]
+__all__ = ["failing_in_one_sentence", "shortened"]
 
+_LONGEST_SHOWN = 60
 _WRONG_PATHS = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG)
 
 
@@ -37,3 +38,8 @@ def failing_in_one_sentence() -> Iterator[None]:
         return
     click.echo(error.failure_reason, err=True)
     sys.exit(error.exit_code)
+
+
+def shortened(text: str) -> str:
+    """What somebody wrote, for a sentence: of a long text only the beginning."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

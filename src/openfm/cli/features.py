@@ -9,6 +9,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
+from openfm.cli.failing import shortened
 from openfm.encoding import ColumnEncoder, NumberColumn, OneHotColumn
 from openfm.errors import DataError
 from openfm.fm.rows import MAX_FEATURE_DIM
@@ -16,7 +17,6 @@ from openfm.fm.rows import MAX_FEATURE_DIM
 __all__ = ["FeatureNames", "RawFeatures", "feature_range", "feature_value"]
 
 _MOST_DIGITS = len(str(MAX_FEATURE_DIM))  # int() refuses thousands of them
-_LONGEST_SHOWN = 60
 
 
 def feature_range(text: str) -> range:
@@ -28,7 +28,7 @@ def feature_range(text: str) -> range:
     first, _, end = text.partition(":")
     begin, stop = _number(first), _number(end)
     if begin is None or stop is None or begin > stop:
-        raise click.BadParameter(f"'{_shown(text)}' is no range of features such as 60:100, which is 60 to 99.")
+        raise click.BadParameter(f"'{shortened(text)}' is no range of features such as 60:100, which is 60 to 99.")
     return range(begin, stop)
 
 
@@ -45,7 +45,7 @@ def feature_value(text: str) -> tuple[int, float]:
             return number, float(value or 1)
     except ValueError:
         pass  # said below
-    raise click.BadParameter(f"'{_shown(text)}' is no feature such as 17, nor one with a value such as 17=0.5.")
+    raise click.BadParameter(f"'{shortened(text)}' is no feature such as 17, nor one with a value such as 17=0.5.")
 
 
 def _listed(text: str) -> list[range]:
@@ -68,12 +68,10 @@ def _number(text: str) -> int | None:
         return None
     digits = text.lstrip("0") or "0"
     if len(digits) > _MOST_DIGITS or int(digits) > MAX_FEATURE_DIM:
-        raise click.BadParameter(f"'{_shown(text)}' is more than the {MAX_FEATURE_DIM} features that a model can have.")
+        raise click.BadParameter(
+            f"'{shortened(text)}' is more than the {MAX_FEATURE_DIM} features that a model can have."
+        )
     return int(digits)
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
 class RawFeatures:
@@ -105,7 +103,7 @@ class RawFeatures:
         try:
             return column.first, (float(value) - column.shift) / column.scale
         except ValueError:
-            raise click.BadParameter(f"'{value}' is no number, but column '{name}' holds numbers.") from None
+            raise click.BadParameter(f"'{shortened(value)}' is no number, but column '{name}' holds numbers.") from None
 
     def candidates(self, text: str) -> tuple[range | npt.NDArray[np.int64], OneHotColumn | None]:
         """All features of the column of this name, and the column; else those of a list such as ``60:70,75``.
@@ -148,7 +146,7 @@ class RawFeatures:
         for part in parts:
             if len(part) and part.stop > self._feature_dim:
                 raise click.BadParameter(
-                    f"'{_shown(text)}' lists the feature {max(part.start, self._feature_dim)}, but the model has "
+                    f"'{shortened(text)}' lists the feature {max(part.start, self._feature_dim)}, but the model has "
                     f"feature_dim {self._feature_dim}."
                 )
         return parts

@@ -86,10 +86,11 @@ def test_convert_from_a_stream_by_an_encoder(run: Any, model: openfm.Model) -> N
     [
         (["--encoder", "model", "--hashed", "user=3"], "--encoder says what becomes of all columns"),
         (["--hashed", "=5"], "'=5' is no column with a number of features such as agent=1000"),
-        (["--hashed", "user=" + "9" * 5000], "is no column with a number of features"),
+        (["--hashed", "user=" + "9" * 5000], f"'user={'9' * 55}...' is no column with a number of features"),
         (["--categorical", "user,,item"], "there is an empty name"),
         (["--hashed", "user=0"], "'user=0' is no column with a number of features"),
         (["--hashed", "user=2", "--hashed", "user=3"], "column 'user' is named twice"),
+        (["--hashed", "u" * 99, "--hashed", "u" * 99], f"column '{'u' * 60}...' is named twice"),
         (["--categorical", "usr"], "ClientError: 'ratings.csv': The table has no column 'usr'"),
         (["--categorical", "user", "--no-header"], "Ids are in columns with names"),
         (["--categorical", "user", "--feature-dim", "3"], "the encoder says how many features they make"),
@@ -180,6 +181,7 @@ def test_topk_with_numbers_and_the_unseen(run: Any, model: openfm.Model) -> None
     assert result.stdout.splitlines()[0] == "price=3"
     for arguments, message in [
         (["--fixed", "price=x"], "'x' is no number, but column 'price' holds numbers"),
+        (["--fixed", f"price={'x' * 5000}"], f"'{'x' * 60}...' is no number, but column 'price' holds numbers"),
         (["--candidates", "stars"], "Nor is it a column whose values the model knows; its columns are 'user', 'item'"),
         (["--candidates", "price"], "Nor is it a column whose values the model knows"),
     ]:
