@@ -24,6 +24,11 @@ __all__ = ["train"]
     "--target", metavar="COLUMN", help="The column of the labels: its name, or its number from 0 without names."
 )
 @click.option("--test", type=INPUT, help="Score the model on this file at the end.")
+@click.option(
+    "--start",
+    type=click.Path(exists=True, path_type=Path),
+    help="Start from the parameters of this model, by its columns: a model.tar.gz, a model file, or a folder with one.",
+)
 @click.option("--validation", type=INPUT, help="Watch this file to stop early, instead of a part of DATA.")
 @click.option(
     "--validation-fraction",
@@ -43,7 +48,8 @@ __all__ = ["train"]
 @click.option(
     "--predictor-type",
     type=click.Choice(["binary_classifier", "regressor"]),
-    help="What to predict; by default the labels tell: 0 and 1 are classes, more than two are numbers.",
+    help="What to predict; by default the model of --start or else the labels tell: 0 and 1 are classes, more than two "
+    "are numbers.",
 )
 @click.option(
     "--preset",
@@ -53,7 +59,7 @@ __all__ = ["train"]
     help="What is not given below: defaults that learn, or Amazon's.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the data, at most.")
-@click.option("--num-factors", type=click.IntRange(min=1), help="Factors of each feature.")
+@click.option("--num-factors", type=click.IntRange(min=1), help="Factors of each feature; by default those of --start.")
 @click.option("--learning-rate", type=click.FloatRange(min=0), help="Adam's step size, of all parameters.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows of a step.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of initial values, order and held-out part.")
@@ -80,6 +86,7 @@ def train(context: click.Context, /, data: str | None, **options: Any) -> None:
     \b
     Examples:
       openfm train ratings.csv --target rating --test held.csv --out model.tar.gz
+      openfm train new.csv --start model.tar.gz --out newer.tar.gz
       openfm train clicks.csv --target clicked --categorical user,ad --hashed agent=100000 --out model/
       openfm train train.libsvm --index-base 1 --num-factors 8 --epochs 20 --out model_algo-1
       SAGEMAKER_BASE_DIR=examples/quickstart openfm train

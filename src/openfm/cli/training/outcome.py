@@ -57,7 +57,9 @@ class Outcome:
         fitted: what training gave.
         seconds: that all took.
         test: the metrics of the test file, if there was one.
-        unseen: for each column of the test file, in how many of its rows the value did not occur in training.
+        unseen: for each column of the file that was trained on, in how many of its rows the value is one that the model
+            to start from does not know.
+        unseen_in_test: for each column of the test file, in how many of its rows the value did not occur in training.
     """
 
     path: str
@@ -67,6 +69,7 @@ class Outcome:
     seconds: float
     test: Mapping[str, float] | None = None
     unseen: Mapping[str, int] = field(default_factory=dict)
+    unseen_in_test: Mapping[str, int] = field(default_factory=dict)
 
     def document(self) -> dict[str, object]:
         """For programs."""
@@ -86,7 +89,8 @@ class Outcome:
             "train": None if last is None else by_name(last.train),
             "validation": watched,
             "test": None if self.test is None else dict(self.test),
-            "unseen_in_test": dict(self.unseen),
+            "unseen_in_train": dict(self.unseen),
+            "unseen_in_test": dict(self.unseen_in_test),
         }
 
     def lines(self) -> Iterator[str]:
@@ -94,11 +98,13 @@ class Outcome:
         kind = self.model.predictor_type.value.replace("_", " ")
         yield f"model     {self.path} ({kind}, {self.model.feature_dim:,} features, {self.model.num_factors} factors)"
         yield f"trained   {self.rows:,} rows, {self._epochs()}, {self.seconds:.1f} s in all"
+        for column, rows in self.unseen.items():
+            yield f"          {rows:,} rows have a value in column '{column}' that the model did not know"
         if (watched := self._watched()) is not None:
             yield f"held out  {_line(watched)}"
         if self.test is not None:
             yield f"test      {_line(self.test)}"
-        for column, rows in self.unseen.items():
+        for column, rows in self.unseen_in_test.items():
             yield f"          {rows:,} rows of the test file have a value in column '{column}' that is new"
 
     def _epochs(self) -> str:

@@ -17,6 +17,7 @@ from openfm.artifact import MODEL_NAME, Model
 from openfm.cli.training.labels import predictor_type_of
 from openfm.cli.training.outcome import Outcome, by_name, quality_on
 from openfm.cli.training.progress import ProgressDisplay
+from openfm.cli.training.start import Start
 from openfm.cli.training.tables import Columns, DataReader
 from openfm.contract.environment import Environment
 from openfm.contract.metrics_file import MetricsFile
@@ -60,6 +61,7 @@ class _Training:
         self._out = _checked_out(options["out"])
         self._threads = Environment.read(os.environ).num_threads
         self._display = None if options["quiet"] else ProgressDisplay(sys.stderr)
+        self._start = None if options["start"] is None else Start.load(options["start"], options)
         self._metrics = MetricsFile(options["metrics"], on_failure=lambda sentence: click.echo(sentence, err=True))
         self._reader = DataReader(
             Columns(**{name: options[name] for name in ("target", "weight", "categorical", "hashed", "ignore")}),
@@ -67,23 +69,27 @@ class _Training:
                 feature_dim=options["feature_dim"], index_base=options["index_base"], header=not options["no_header"]
             ),
             options["from_format"],
+            self._start,
         )
 
     def run(self, data: str) -> Outcome:
         """Read, train, save and score."""
-        examples = self._reader.read_training(data)
+        unseen: Counter[str] = Counter()
+        examples = self._reader.read_training(data, unseen)
         validation = self._read("validation")
         test_unseen: Counter[str] = Counter()
         test = self._read("test", test_unseen)
         settings = self._settings(examples, validation)
         if test is not None:  # what is wrong with it is said before the training, not after it
             test = test.checked(settings.predictor_type, f"examples of {self._options['test']}")
-        self._say_columns()
+        if self._start is None:
+            self._say_columns()
         self._metrics.start(settings.training_parameters(examples.rows.feature_dim, len(examples)))
         fitted = fit(
             examples,
             settings,
             validation=validation,
+            initial=None if self._start is None else self._start.model.machine,
             threads=self._threads,
             on_progress=self._tell,
             keep_interrupted=True,
@@ -105,7 +111,8 @@ class _Training:
             fitted=fitted,
             seconds=seconds,
             test=quality,
-            unseen=test_unseen,
+            unseen=unseen,
+            unseen_in_test=test_unseen,
         )
 
     def _read(self, option: str, unseen: Counter[str] | None = None) -> Examples | None:
@@ -116,10 +123,15 @@ class _Training:
         named = self._options["predictor_type"]
         if named is not None:
             kind = PredictorType(named)
+        elif self._start is not None:
+            kind = self._start.model.predictor_type
         else:
             kind, why = predictor_type_of(examples.labels)
             self._say(why)
         changes = {name: self._options[name] for name in _SETTINGS if self._options[name] is not None}
+        if self._start is not None:
+            changes["num_factors"] = self._start.model.num_factors
+            self._say(f"Starting from the parameters of {self._start.path}: a {kind.value}.")
         if (rate := self._options["learning_rate"]) is not None:
             changes |= dict.fromkeys(("bias_lr", "linear_lr", "factors_lr"), rate)
         if (size := self._options["batch_size"]) is not None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from openfm.cli.data_options import source_of
+from openfm.cli.training.start import Start
 from openfm.data.formats.files import measure, read_blocks
 from openfm.data.formats.format import Format, ReadOptions
 from openfm.data.formats.registry import find_format
@@ -53,30 +54,46 @@ class DataReader:
         columns: of tables.
         options: how files are read, for formats without named columns; with the number of features, if it is known.
         format: the name of the files' format; None: their names tell.
+        start: the model to start from, which says what features mean; None: there is none.
     """
 
-    def __init__(self, columns: Columns, options: ReadOptions, format: str | None) -> None:
+    def __init__(self, columns: Columns, options: ReadOptions, format: str | None, start: Start | None = None) -> None:
+        if start is not None:
+            options = replace(options, feature_dim=start.model.feature_dim)
+            if (known := start.model.encoder) is not None:
+                columns = replace(columns, target=columns.target or known.target, weight=columns.weight or known.weight)
         self._columns = columns
         self._options = options
         self._format_name = format
+        self._start = start
         self.encoder: ColumnEncoder | None = None
 
-    def read_training(self, path: str) -> Examples:
-        """The file to train on; - is standard input.
+    def read_training(self, path: str, unseen: Counter[str] | None = None) -> Examples:
+        """The file to train on.
+
+        Args:
+            path: of the file; - is standard input.
+            unseen: is given, for each column, the number of rows whose value the model to start from does not know.
 
         Raises:
-            DataError: it cannot be read, or has no labels.
+            DataError: it cannot be read, has no labels, or does not fit the model to start from.
             CustomerError: columns are named, but the format has none.
         """
         source = source_of(path)
         format = find_format(self._format_name, source.path)
-        if not self._is_table(format):
+        is_table = self._is_table(format)
+        if self._start is not None:
+            self._start.check_source(source, is_table=is_table)
+        if not is_table:
             self._refuse_columns(source, format)
             self._options = measure(source, format, self._options)
             examples = self._records(source, format)
             self._options = replace(self._options, feature_dim=examples.rows.feature_dim)
             return examples
         target = self._target(source, format)
+        if self._start is not None:
+            self.encoder = self._start.encoder(source, target, self._columns.weight)
+            return self._encoded_by(self.encoder, source, format, unseen)
         categories = {*self._columns.categorical, *self._columns.hashed}
         read = partial(
             column_blocks,
@@ -115,15 +132,7 @@ class DataReader:
             raise source.error(
                 f"{source.name} is no table of columns such as was trained on. Give csv, tsv or parquet."
             )
-        others = (self.encoder.target, self.encoder.weight)
-        blocks = column_blocks(
-            source,
-            format,
-            self.encoder.text_columns,
-            no_features=others,
-            is_unused=unused_by(self.encoder, *others),
-        )
-        return self._encoded(source, blocks, unseen)
+        return self._encoded_by(self.encoder, source, format, unseen)
 
     def _is_table(self, format: Format) -> bool:
         return format.read_columns is not None and self._options.header
@@ -144,6 +153,14 @@ class DataReader:
         first = next(column_blocks(source, format, ()), None) if source.path is not None else None
         names = "" if first is None else f" The columns are {', '.join(first.columns)}."
         raise CustomerError(f"Say with --target which column of {source.name} has the labels.{names}")
+
+    def _encoded_by(
+        self, encoder: ColumnEncoder, source: Source, format: Format, unseen: Counter[str] | None
+    ) -> Examples:
+        others = (encoder.target, encoder.weight)
+        is_unused = unused_by(encoder, *others)
+        blocks = column_blocks(source, format, encoder.text_columns, no_features=others, is_unused=is_unused)
+        return self._encoded(source, blocks, unseen)
 
     def _encoded(self, source: Source, blocks: Iterable[ColumnBlock], unseen: Counter[str] | None = None) -> Examples:
         assert self.encoder is not None
