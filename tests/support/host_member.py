@@ -21,7 +21,8 @@ from openfm.errors import OpenFMError
 from openfm.training.hosts import group, heartbeat, tracker
 from openfm.training.hosts.group import HostGroup
 from openfm.training.hosts.leaving import leave, leave_failed
-from openfm.training.hosts.rendezvous import JoiningStoppedError, connect
+from openfm.training.hosts.rendezvous import connect
+from openfm.training.stop import JoiningStoppedError
 
 # So that tests need not wait for half a minute, where they wait for that. Elsewhere nobody is lost on a machine that
 # stops for some seconds.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from openfm.contract.hyperparameters import DenseNetwork, Hyperparameters
 from openfm.contract.job_log import JobLog
@@ -17,12 +18,14 @@ from openfm.training.checkpointing import Checkpointing, JobState, SavedJob
 from openfm.training.data import TrainingData
 from openfm.training.early_stopping import EarlyStopping
 from openfm.training.epoch_log import EpochLog
-from openfm.training.hosts.fleet import Fleet
 from openfm.training.part import WHOLE
 from openfm.training.progress import LossHistory, still_improving
 from openfm.training.scoring import score_channel
 from openfm.training.steps import OwnSteps, Steps, StepSums
 from openfm.training.stop import StopRequest
+
+if TYPE_CHECKING:  # a job of one host does without the modules of several
+    from openfm.training.hosts.fleet import Fleet
 
 __all__ = ["EpochLoop"]
 

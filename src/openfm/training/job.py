@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from openfm.artifact.model import Model
 from openfm.artifact.saving import save_model
@@ -30,13 +31,15 @@ from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.trainer import Trainer, initial_machine
 from openfm.training.checkpointing import Checkpointing, SavedJob
 from openfm.training.epochs import EpochLoop
-from openfm.training.hosts.fleet import Connect, Fleet
 from openfm.training.hosts.leaving import leave_failed, leave_if_connected
-from openfm.training.hosts.rendezvous import JoiningStoppedError, connect
 from openfm.training.memory import JobMemory
 from openfm.training.scoring import score_channel
-from openfm.training.stop import StopRequest
+from openfm.training.stop import JoiningStoppedError, StopRequest
 from openfm.training.warm_start import machine_to_start_from
+
+if TYPE_CHECKING:  # a job of one host does without the modules of several
+    from openfm.training.hosts.collective import Collective
+    from openfm.training.hosts.fleet import Connect, Fleet
 
 __all__ = ["MODEL_NAME", "main", "run"]
 
@@ -75,7 +78,7 @@ def main(environ: Mapping[str, str], arguments: Sequence[str] = ()) -> int:
                 f"train takes no arguments, not {' '.join(arguments)!r}: it trains the job that "
                 f"{paths.base} describes; 'openfm train FILE' trains on a file"
             )
-        run(paths, environ, stop, connect=partial(connect, leave=partial(leave_failed, paths)))
+        run(paths, environ, stop, connect=partial(_connect, paths))
     except KeyboardInterrupt:
         leave_if_connected(130)
         raise
@@ -109,6 +112,20 @@ def run(paths: ContractPaths, environ: Mapping[str, str], stop: StopRequest, *, 
         OSError: the machine refuses to read or write.
     """
     _Job(paths, environ, stop, connect).run()
+
+
+def _connect(
+    paths: ContractPaths,
+    resources: ResourceConfig,
+    environment: Environment,
+    *,
+    stopping: Callable[[], bool],
+    log: Callable[[str], None],
+) -> Collective:
+    """Connect this host with the others of its job, and let it leave at once where one is lost."""
+    from openfm.training.hosts.rendezvous import connect
+
+    return connect(resources, environment, stopping=stopping, log=log, leave=partial(leave_failed, paths))
 
 
 class _Job:
@@ -147,6 +164,8 @@ class _Job:
                 f"The job has {len(resources.hosts)} hosts ({', '.join(resources.hosts)}), but runs on one. "
                 "Run the program 'train' on each, or 'openfm train'."
             )
+        from openfm.training.hosts.fleet import Fleet
+
         collective = connect(
             resources, self._environment, stopping=lambda: self._own_stop.requested, log=self._log.info
         )

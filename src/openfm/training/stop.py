@@ -7,7 +7,11 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-__all__ = ["StopRequest"]
+__all__ = ["JoiningStoppedError", "StopRequest"]
+
+
+class JoiningStoppedError(Exception):
+    """A stop was requested before the hosts of a job had found each other."""
 
 
 class StopRequest:

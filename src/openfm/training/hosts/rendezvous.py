@@ -20,14 +20,11 @@ from openfm.training.hosts.discovery import address_towards, resolve
 from openfm.training.hosts.engine import Communicator, Ring, require_engine
 from openfm.training.hosts.group import HostGroup
 from openfm.training.hosts.tracker import TrackerProcess
+from openfm.training.stop import JoiningStoppedError
 
-__all__ = ["JoiningStoppedError", "connect"]
+__all__ = ["connect"]
 
 _POLL_SECONDS = 0.1
-
-
-class JoiningStoppedError(Exception):
-    """A stop was requested before the hosts had found each other."""
 
 
 def connect(
