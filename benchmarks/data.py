@@ -98,9 +98,9 @@ def ratings() -> Problem:
     return Problem("ratings", "MovieLens ratings", 16, shuffled.part(0, edge), shuffled.part(edge, len(y)))
 
 
-def click_problem(rows: int) -> Problem:
-    """The made-up clicks: ``rows`` rows to train on and a tenth of them, at most 100000, to test on."""
-    test_rows = min(rows // 10, _TEST_CLICKS)
+def click_problem(rows: int, test_rows: int | None = None) -> Problem:
+    """The made-up clicks: ``rows`` rows to train on, ``test_rows`` to test on (None: a tenth, at most 100000)."""
+    test_rows = min(rows // 10, _TEST_CLICKS) if test_rows is None else test_rows
     drawn = clicks.load(rows + test_rows, datasets.CACHE)
     indptr = np.arange(len(drawn.labels) + 1, dtype=np.int64) * clicks.NON_ZEROS
     X = csr_matrix((drawn.values.ravel(), drawn.indices.ravel(), indptr), (len(drawn.labels), clicks.FEATURES))

@@ -21,7 +21,7 @@ from openfm.estimators.artifact import EstimatorFacts
 from openfm.fm.matrices import as_rows
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.rows import SparseRows
-from openfm.learning import EpochReport, Event, Examples, Learner, LearningSettings, fit
+from openfm.learning import EpochReport, Event, Examples, Extent, Learner, LearningSettings, fit
 from openfm.learning.settings import Preset
 
 __all__ = ["FactorizationMachineEstimator", "checked_weights"]
@@ -209,19 +209,20 @@ class FactorizationMachineEstimator(BaseEstimator):
         """
         examples = examples.checked(self._predictor_type, "training examples")
         # A feature that this call's rows lack may come later: two that start with factors of 0 would never interact.
-        settings = replace(self._settings().resolved(_ROWS_OF_A_STREAM), unseen_at_zero=False)
+        settings = replace(self._settings(), unseen_at_zero=False)
         examples = examples.normalized() if settings.normalize_weights else examples
         learner: Learner | None = self.__dict__.get("_learner")
         if learner is not None and not isinstance(self.random_state, int | np.integer):
             settings = replace(settings, seed=learner.settings.seed)  # each look at it gives another one
-        if learner is None or learner.settings != settings:
-            learner = Learner(examples, settings, initial=initial, threads=self._job_threads())
+        if learner is None or learner.settings != settings.resolved(learner.extent):
+            extent = Extent.of(examples).of_rows(_ROWS_OF_A_STREAM)
+            learner = Learner(examples, settings, extent=extent, initial=initial, threads=self._job_threads())
         learner.use_threads(self._job_threads())
         done = 0 if initial is None and "_learner" not in self.__dict__ else self.n_iter_
         learner.epoch(learner.scaling.scaled(examples), done)
         self._learner = learner
         self.n_iter_ = done + 1
-        self._keep(learner.machine(), settings, len(examples))
+        self._keep(learner.machine(), learner.settings, len(examples))
 
     def _keep(self, machine: FactorizationMachine, settings: LearningSettings, rows: int) -> None:
         parameters = settings.training_parameters(machine.feature_dim, rows)

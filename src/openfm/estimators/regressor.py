@@ -31,7 +31,7 @@ class FactorizationMachineRegressor(RegressorMixin, FactorizationMachineEstimato
         clip_gradient: bound of each element of the gradient.
         shuffle: whether each epoch takes the rows in a new random order.
         early_stopping: whether a part of the rows is held out, and the epoch that is best on it counts; ``"auto"``:
-            with at least 1000 rows.
+            with at least 100 rows.
         validation_fraction: of the rows, held out for that.
         patience: how many epochs in a row may be no better.
         tolerance: the share of the lowest loss so far by which a better one is lower.

@@ -2,7 +2,8 @@
 
 ==============  ================================================================================
 ``fitting``     :func:`fit`: from examples and settings to a :class:`Fitted`
-``settings``    :class:`LearningSettings`: our own defaults, and Amazon's as a preset
+``settings``    :class:`LearningSettings`: how to learn; our own way, and Amazon's as a preset
+``defaults``    what is taken where a setting is not given, by how much there is to learn from
 ``examples``    :class:`Examples`: rows, labels, weights; held-out parts; equal rows merged
 ``reports``     :class:`Progress` within an epoch, :class:`EpochReport` after it
 ``learner``     :class:`Learner`: one epoch after the other on one trainer
@@ -17,10 +18,11 @@ The container's jobs do not come here: they train as Amazon's container does (:m
 
 from __future__ import annotations
 
+from openfm.learning.defaults import Extent
 from openfm.learning.examples import Examples
 from openfm.learning.fitting import Fitted, fit
 from openfm.learning.learner import Learner
 from openfm.learning.reports import EpochReport, Event, Progress
 from openfm.learning.settings import LearningSettings
 
-__all__ = ["EpochReport", "Event", "Examples", "Fitted", "Learner", "LearningSettings", "Progress", "fit"]
+__all__ = ["EpochReport", "Event", "Examples", "Extent", "Fitted", "Learner", "LearningSettings", "Progress", "fit"]

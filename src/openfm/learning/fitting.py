@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from openfm.fm.metrics import Metric
 from openfm.fm.model import FactorizationMachine
 from openfm.learning.averaging import Average
+from openfm.learning.defaults import Extent
 from openfm.learning.examples import Examples
 from openfm.learning.learner import Learner
 from openfm.learning.reports import EpochReport, Event, Progress
@@ -76,7 +77,7 @@ def fit(
     """
     train = train.checked(settings.predictor_type, "training examples")
     whole = _with_equal_rows_merged(train, settings)
-    settings = settings.resolved(len(whole))
+    settings = settings.resolved(Extent.of(whole))
     part, held = whole, None
     stops = settings.stops_early(len(train))
     if validation is not None:

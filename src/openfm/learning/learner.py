@@ -14,6 +14,7 @@ from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.rows import SparseRows
 from openfm.fm.settings import TrainingSettings
 from openfm.fm.trainer import Trainer, initial_machine
+from openfm.learning.defaults import Extent
 from openfm.learning.examples import Examples, permutation
 from openfm.learning.members import joined, member_settings, parted
 from openfm.learning.scaling import Scaling
@@ -34,6 +35,7 @@ class Learner:
     Args:
         examples: the first to be learned: they decide scaling, batch size and where the bias starts.
         settings: how to learn.
+        extent: of all that there is to learn from, for what the settings leave to it; None: that of ``examples``.
         initial: the machine to go on from, in the features' and labels' own units; None: one that knows nothing.
         threads: how many threads train; nothing else depends on it.
 
@@ -46,10 +48,12 @@ class Learner:
         examples: Examples,
         settings: LearningSettings,
         *,
+        extent: Extent | None = None,
         initial: FactorizationMachine | None = None,
         threads: int = 1,
     ) -> None:
-        self._settings = settings
+        self._extent = extent or Extent.of(examples)
+        self._settings = settings = settings.resolved(self._extent)
         self._threads = threads
         self._scaling = Scaling.of(examples, settings)
         self._batch_size = settings.batch_size(len(examples))
@@ -57,7 +61,7 @@ class Learner:
         if initial is not None:
             _check_fits(initial, width, settings)
             initial = self._scaling.learner_machine(initial)
-        told = settings.resolved(len(examples)).training_settings(width, self._batch_size, self._bias_start(examples))
+        told = settings.training_settings(width, self._batch_size, self._bias_start(examples))
         self._of_members = of_members = member_settings(told, settings.members)
         starts: Sequence[FactorizationMachine | None]
         if initial is not None:
@@ -81,8 +85,13 @@ class Learner:
 
     @property
     def settings(self) -> LearningSettings:
-        """How it learns."""
+        """How it learns, with numbers for what was left to the rows."""
         return self._settings
+
+    @property
+    def extent(self) -> Extent:
+        """What was left to the rows went by this."""
+        return self._extent
 
     @property
     def scaling(self) -> Scaling:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from openfm.errors import HyperparameterError
 from openfm.fm.initializers import Initializer
 from openfm.fm.model import PredictorType
 from openfm.fm.settings import GroupSettings, TrainingSettings
+from openfm.learning.defaults import LEAST_ROWS_TO_HOLD_OUT, Defaults, Extent, batch_size, defaults
 
 __all__ = ["LearningSettings", "Preset"]
 
@@ -18,11 +18,6 @@ Preset = Literal["openfm", "sagemaker"]
 _ADAMS_EPSILON = 1e-8
 _ZERO = Initializer("constant", 0.0)
 _SMALL = Initializer("normal", 0.05)
-_BATCHES_AN_EPOCH = 200
-_LEAST_BATCH, _MOST_BATCH = 16, 1024
-_LEAST_ROWS_TO_HOLD_OUT = 1000
-_EPOCHS, _EPOCHS_OF_FEW_ROWS = 100, 300
-_LINEAR_DECAY, _FACTORS_DECAY = 0.004, 0.025  # by the root of the rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,25 +29,28 @@ class LearningSettings:
 
     Attributes:
         predictor_type: binary classifier or regressor.
-        num_factors: k, factors of each feature.
+        num_factors: k, factors of each feature; None: 32, or 64 of a regressor.
         epochs: passes over the rows, at most; None: 100, or 300 of fewer than 1000 rows.
-        mini_batch_size: rows of a step; None: by their number, about a two hundredth of them and from 16 to 1024.
-        bias_lr, linear_lr, factors_lr: Adam's step sizes.
-        bias_wd, linear_wd, factors_wd: weight decays (L2). None: 0.004 and 0.025 by the root of the number of rows.
+        mini_batch_size: rows of a step; None: by their number, about a four hundredth of them, from 64 (less of fewer
+            than 1280 rows) to 1024.
+        bias_lr, linear_lr, factors_lr: Adam's step sizes. None: those of bias and factors are 0.0035 for rows of two
+            values, and grow with the root of their number up to 0.015; that of linear weights is 2.6 times as much.
+        bias_wd, linear_wd, factors_wd: weight decays (L2). None: 0.002 and 0.025 (0.05 of a regressor) by the root of
+            the number of rows, and by the fourth root of features' occurrences in units of 50, where they are more.
         bias_initializer, linear_initializer, factors_initializer: where the parameters start.
         use_bias, use_linear: whether the machine has a bias and linear weights; without, they are 0.
         clip_gradient: bound of each element of the gradient; None: none.
         epsilon: Adam's.
         members: how many machines share the factors: each learns alone with its share of them, and the mean of their
-            scores is the score of one machine that has them all. None has less than 8 factors, if need be by their
-            being fewer.
+            scores is the score of one machine that has them all. No member has less than 8 factors: of 32 factors there
+            are four.
         rarity: how much smaller than the others features are made that occur in few rows, so that they learn less from
             each of them (with ``scale``); 0: not at all.
         unseen_at_zero: whether features that occur in no row start with factors of 0, so that the rows in which they
             occur later are scored by what is known of their other features, not by chance too.
         shuffle: whether each epoch takes the rows in a new random order.
         early_stopping: whether the best epoch on held-out rows is kept, and training ends when none better comes; None:
-            with at least 1000 rows.
+            with at least 100 rows.
         validation_fraction: of the rows, held out for that where no others are given.
         patience: how many epochs in a row may be no better.
         tolerance: the share of the lowest loss so far by which a better one is lower.
@@ -68,12 +66,12 @@ class LearningSettings:
     """
 
     predictor_type: PredictorType
-    num_factors: int = 32
+    num_factors: int | None = None
     epochs: int | None = None
     mini_batch_size: int | None = None
-    bias_lr: float = 0.003
-    linear_lr: float = 0.003
-    factors_lr: float = 0.003
+    bias_lr: float | None = None
+    linear_lr: float | None = None
+    factors_lr: float | None = None
     bias_wd: float = 0.0
     linear_wd: float | None = None
     factors_wd: float | None = None
@@ -84,15 +82,15 @@ class LearningSettings:
     use_linear: bool = True
     clip_gradient: float | None = None
     epsilon: float = _ADAMS_EPSILON
-    members: int = 4
+    members: int = 8
     rarity: float = 60.0
     unseen_at_zero: bool = True
     shuffle: bool = True
     early_stopping: bool | None = None
     validation_fraction: float = 0.1
-    patience: int = 3
+    patience: int = 6
     tolerance: float = 0.0
-    averaging: float = 0.7
+    averaging: float = 0.95
     refit: bool = True
     scale: bool = True
     start_at_mean: bool = True
@@ -139,37 +137,29 @@ class LearningSettings:
             return replace(_SAGEMAKER, predictor_type=predictor_type, **changes)
         raise HyperparameterError(f"There is no preset {name!r}; there are 'openfm' and 'sagemaker'.")
 
-    def resolved(self, rows: int) -> LearningSettings:
+    def resolved(self, extent: Extent) -> LearningSettings:
         """The same settings with numbers for what the rows decide, but for the size of mini-batches.
 
         Args:
-            rows: how many there are to learn from, those among them that are held out later; :func:`fit` leaves out
-                rows of weight 0, and counts equal rows once where one mini-batch holds all.
+            extent: of what there is to learn from, held-out rows among it; :func:`fit` leaves out rows of weight 0, and
+                counts equal rows once where one mini-batch holds all.
 
         Returns:
-            settings whose ``epochs``, ``linear_wd`` and ``factors_wd`` are numbers: those given, else by ``rows``.
+            settings that are known under all names of :class:`~openfm.learning.defaults.Defaults`: as given, else ours.
         """
-        few = rows < _LEAST_ROWS_TO_HOLD_OUT
-        root = math.sqrt(max(rows, 1))
-        return replace(
-            self,
-            epochs=(_EPOCHS_OF_FEW_ROWS if few else _EPOCHS) if self.epochs is None else self.epochs,
-            linear_wd=_LINEAR_DECAY / root if self.linear_wd is None else self.linear_wd,
-            factors_wd=_FACTORS_DECAY / root if self.factors_wd is None else self.factors_wd,
-        )
+        ours = defaults(extent, self.predictor_type)
+        return replace(self, **{name: getattr(ours, name) for name in self._undecided()})
 
     def stops_early(self, rows: int) -> bool:
         """Whether a part of so many rows is held out to stop early."""
-        return rows >= _LEAST_ROWS_TO_HOLD_OUT if self.early_stopping is None else self.early_stopping
+        return rows >= LEAST_ROWS_TO_HOLD_OUT if self.early_stopping is None else self.early_stopping
 
     def batch_size(self, rows: int) -> int:
         """The rows of a mini-batch where there are so many in all.
 
         But for Amazon's container's way (``count_padding``) it is such that all batches have about the same size.
         """
-        size = self.mini_batch_size
-        if size is None:
-            size = min(max(rows // _BATCHES_AN_EPOCH, _LEAST_BATCH), _MOST_BATCH)
+        size = batch_size(rows) if self.mini_batch_size is None else self.mini_batch_size
         if self.count_padding:
             return size
         return -(-rows // -(-rows // size))
@@ -185,17 +175,17 @@ class LearningSettings:
         Raises:
             HyperparameterError: the settings are not resolved.
         """
-        epochs, linear_wd, factors_wd = self._decided_by_rows()
+        known = self._decided()
         of_bias = self.bias_initializer if start is None else Initializer("constant", start)
         return TrainingSettings(
             predictor_type=self.predictor_type,
             feature_dim=feature_dim,
-            num_factors=self.num_factors,
+            num_factors=known.num_factors,
             mini_batch_size=batch_size,
-            epochs=epochs,
-            bias=_group(self.bias_lr, self.bias_wd, of_bias),
-            linear=_group(self.linear_lr, linear_wd, self.linear_initializer),
-            factors=_group(self.factors_lr, factors_wd, self.factors_initializer),
+            epochs=known.epochs,
+            bias=_group(known.bias_lr, self.bias_wd, of_bias),
+            linear=_group(known.linear_lr, known.linear_wd, self.linear_initializer),
+            factors=_group(known.factors_lr, known.factors_wd, self.factors_initializer),
             use_bias=self.use_bias,
             use_linear=self.use_linear,
             clip_gradient=self.clip_gradient,
@@ -204,26 +194,28 @@ class LearningSettings:
         )
 
     def training_parameters(self, feature_dim: int, rows: int) -> dict[str, str | int]:
-        """What an artifact tells of the training, under Amazon's names and as Amazon writes it.
+        """What an artifact tells of training by :meth:`resolved` settings, under Amazon's names and in its way.
 
         Args:
             feature_dim: of the machine.
             rows: how many it was trained on.
+
+        Raises:
+            HyperparameterError: the settings are not resolved.
         """
-        known = self.resolved(rows)
-        epochs, _, _ = known._decided_by_rows()
+        known = self._decided()
         parameters: dict[str, str | int] = {
             "feature_dim": str(feature_dim),
-            "num_factors": str(self.num_factors),
+            "num_factors": str(known.num_factors),
             "predictor_type": self.predictor_type.value,
-            "epochs": epochs,
+            "epochs": known.epochs,
             "mini_batch_size": str(self.batch_size(rows)),
             "use_bias": _word(self.use_bias),
             "use_linear": _word(self.use_linear),
         }
         for name in _NOT_NEGATIVE:
             if name.endswith(("_lr", "_wd")):
-                parameters[name] = repr(getattr(known, name))
+                parameters[name] = repr(getattr(self, name))
         if self.epsilon != _ADAMS_EPSILON:
             parameters["eps"] = repr(self.epsilon)
         parameters |= {"shuffle": _word(self.shuffle), "seed": str(self.seed)}
@@ -231,15 +223,18 @@ class LearningSettings:
             parameters["clip_gradient"] = repr(self.clip_gradient)
         return parameters
 
-    def _decided_by_rows(self) -> tuple[int, float, float]:
-        """Epochs and the weight decays of linear weights and factors."""
-        if self.epochs is None or self.linear_wd is None or self.factors_wd is None:
-            missing = [name for name in ("epochs", "linear_wd", "factors_wd") if getattr(self, name) is None]
+    def _undecided(self) -> list[str]:
+        """The names of what the rows have yet to decide."""
+        return [field.name for field in fields(Defaults) if getattr(self, field.name) is None]
+
+    def _decided(self) -> Defaults:
+        """What the rows decide where it is not given."""
+        if undecided := self._undecided():
             raise HyperparameterError(
-                f"The settings have no {' and no '.join(missing)}, which the number of rows decides. Give a number, or "
-                "call resolved(rows) first."
+                f"The settings have no {' and no '.join(undecided)}, which go by the rows. Give a number, or call "
+                "resolved(extent) first."
             )
-        return self.epochs, self.linear_wd, self.factors_wd
+        return Defaults(**{field.name: getattr(self, field.name) for field in fields(Defaults)})
 
 
 _NOT_NEGATIVE = (

@@ -8,7 +8,7 @@ import pytest
 from openfm.fm.matrices import as_rows
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.settings import TrainingSettings
-from openfm.learning import LearningSettings
+from openfm.learning import Extent, LearningSettings
 from openfm.learning.averaging import Average
 from openfm.learning.members import joined, member_settings, parted
 
@@ -17,7 +17,7 @@ ROWS = as_rows(np.random.default_rng(0).normal(size=(10, 6)), 6)
 
 def told(num_factors: int) -> TrainingSettings:
     settings = LearningSettings(predictor_type=PredictorType.REGRESSOR, num_factors=num_factors)
-    return settings.resolved(10).training_settings(6, 10)
+    return settings.resolved(Extent(rows=10, row_length=2, occurrences=3)).training_settings(6, 10)
 
 
 def machine(num_factors: int, seed: int) -> FactorizationMachine:

@@ -24,7 +24,7 @@ from openfm.contract.metrics_file import MetricsFile
 from openfm.data.formats.format import ReadOptions
 from openfm.errors import CustomerError
 from openfm.fm.model import PredictorType
-from openfm.learning import EpochReport, Event, Examples, Fitted, LearningSettings, fit
+from openfm.learning import EpochReport, Event, Examples, Extent, Fitted, LearningSettings, fit
 
 __all__ = ["train_by_hand"]
 
@@ -84,7 +84,8 @@ class _Training:
             test = test.checked(settings.predictor_type, f"examples of {self._options['test']}")
         if self._start is None:
             self._say_columns()
-        self._metrics.start(settings.training_parameters(examples.rows.feature_dim, len(examples)))
+        known = settings.resolved(Extent.of(examples))
+        self._metrics.start(known.training_parameters(examples.rows.feature_dim, len(examples)))
         fitted = fit(
             examples,
             settings,
