@@ -215,7 +215,8 @@ def _text(spread: Spread) -> str:
 def _written(task: Task) -> Path:
     """Where the task lies for the tools."""
     problem = task.problem
-    folder = FOLDER / "data" / f"{problem.name.replace(' ', '-')}-{problem.train.rows}-defaults"
+    name = f"{problem.name.replace(' ', '-')}-{problem.train.rows}-{problem.test.rows}-defaults"
+    folder = FOLDER / "data" / name
     write_data(folder, problem.train, problem.test)
     (folder / "task").write_text("regression" if task.is_regression else "classification")
     return folder

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from openfm.fm.model import PredictorType
+from openfm.learning import Extent, LearningSettings
+from openfm.learning.defaults import defaults_for
 from support import api_page, command_line_page, environment_page, hyperparameter_page
 from support.docstrings import markdown
 from support.documents import DOCUMENTS, REPOSITORY, blocks_of
@@ -35,6 +38,19 @@ def test_environment_variables_are_the_declared_ones() -> None:
 def test_the_command_line_is_the_declared_one() -> None:
     page = command_line_page
     assert written(page.PAGE, page.BEGIN) == page.reference(), "run make reference"
+
+
+def test_the_defaults_of_estimators_are_those_of_the_table() -> None:
+    page = (REPOSITORY / "docs" / "estimators.md").read_text(encoding="utf-8")
+    of_row = {names: ours for names, ours, *_ in re.findall(r"^\| (`.*?) \| (.*?) \|", page, re.MULTILINE)}
+    ours = LearningSettings.preset("openfm", PredictorType.REGRESSOR)
+    names = ("validation_fraction", "patience", "tolerance")
+    assert of_row[", ".join(f"`{name}`" for name in names)] == ", ".join(f"{getattr(ours, name):g}" for name in names)
+    known = {kind: defaults_for(Extent(10**6, 2, 9), kind, goes_on=False) for kind in PredictorType}
+    factors = [known[kind].num_factors for kind in (PredictorType.BINARY_CLASSIFIER, PredictorType.REGRESSOR)]
+    assert of_row["`num_factors`"] == "; ".join(map(str, factors))
+    few = defaults_for(Extent(999, 2, 9), PredictorType.REGRESSOR, goes_on=False)
+    assert of_row["`epochs`"] == f"{known[PredictorType.REGRESSOR].epochs}; {few.epochs}"
 
 
 def test_every_variable_that_the_code_names_is_declared() -> None:

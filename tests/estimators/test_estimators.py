@@ -203,6 +203,34 @@ def test_partial_fit_keeps_the_optimisers_state_on_other_threads(random_state: A
         assert np.array_equal(alone.predict(X), model.predict(X))
 
 
+def test_partial_fit_keeps_its_optimiser_whatever_the_length_of_rows() -> None:
+    rng = np.random.default_rng(0)
+    estimator = Regressor().partial_fit(rng.normal(size=(200, 30)), rng.normal(size=200))
+    learner = estimator._learner
+    sparse = rng.normal(size=(50, 30)) * (rng.random((50, 30)) < 0.1)
+    estimator.partial_fit(sparse, rng.normal(size=50))
+    assert estimator._learner is learner
+    rate = learner.settings.linear_lr
+    estimator.set_params(shuffle=False).partial_fit(sparse, rng.normal(size=50))
+    assert estimator._learner is not learner
+    assert estimator._learner.settings.linear_lr == rate  # by the first rows still
+
+
+def test_numbers_of_numpy_as_parameters_can_be_pickled_and_saved(tmp_path: Path) -> None:
+    X, y = interaction(200)
+    given = {
+        "epochs": np.int64(3),
+        "linear_lr": np.float64(0.01),
+        "num_factors": np.int32(8),
+        "shuffle": np.bool_(True),
+    }
+    estimator = Classifier(**given).fit(X, y)
+    again = pickle.loads(pickle.dumps(estimator))
+    assert np.array_equal(again.predict_proba(X), estimator.predict_proba(X))
+    loaded = Classifier.load_model(estimator.save(tmp_path / "model.tar.gz"))
+    assert np.array_equal(loaded.predict_proba(X), estimator.predict_proba(X))
+
+
 def test_partial_fit_goes_on_from_fit_and_from_a_pickle() -> None:
     X, y = interaction()
     model = pickle.loads(pickle.dumps(Classifier(epochs=40).fit(X, y)))

@@ -31,6 +31,7 @@ _SETTINGS = (
     "factors_wd", "clip_gradient", "shuffle", "validation_fraction", "patience", "tolerance", "refit",
 )  # fmt: skip
 _WITHOUT_SEED = 2**31 - 1
+_OF_STREAM = ("_learner", "_extent")  # what partial_fit keeps from call to call, and no pickle
 _ROWS_OF_A_STREAM = 100_000  # that partial_fit takes to come, for what depends on the number of all rows
 
 
@@ -155,7 +156,7 @@ class FactorizationMachineEstimator(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         # The model's parameters are pickled as the bytes of its file; what only partial_fit goes on with stays behind.
-        state = {name: value for name, value in super().__getstate__().items() if name != "_learner"}
+        state = {name: value for name, value in super().__getstate__().items() if name not in _OF_STREAM}
         if "model_" in state:
             state["model_"] = model_bytes(state["model_"])
         return state
@@ -189,6 +190,7 @@ class FactorizationMachineEstimator(BaseEstimator):
         initial = None
         if self.warm_start and hasattr(self, "model_"):
             initial = self.model_.machine
+        examples = examples.checked(self._predictor_type, "training examples")
         fitted = fit(
             examples,
             self._settings(),
@@ -196,8 +198,9 @@ class FactorizationMachineEstimator(BaseEstimator):
             threads=self._job_threads(),
             on_progress=_print if self.verbose else None,
         )
-        self.__dict__.pop("_learner", None)
-        self.n_iter_ = 1 + (fitted.best_epoch or 0)
+        for name in _OF_STREAM:
+            self.__dict__.pop(name, None)
+        self.n_iter_ = 0 if fitted.best_epoch is None else fitted.best_epoch + 1
         self.history_ = fitted.history
         self._keep(fitted.machine, fitted.settings, len(examples))
 
@@ -210,19 +213,21 @@ class FactorizationMachineEstimator(BaseEstimator):
         examples = examples.checked(self._predictor_type, "training examples")
         # A feature that this call's rows lack may come later: two that start with factors of 0 would never interact.
         settings = replace(self._settings(), unseen_at_zero=False)
+        if "_extent" not in self.__dict__:
+            self._extent = replace(Extent.of(examples), rows=_ROWS_OF_A_STREAM)
+        settings = settings.resolved(self._extent)
         examples = examples.normalized() if settings.normalize_weights else examples
         learner: Learner | None = self.__dict__.get("_learner")
         if learner is not None and not isinstance(self.random_state, int | np.integer):
             settings = replace(settings, seed=learner.settings.seed)  # each look at it gives another one
-        if learner is None or learner.settings != settings.resolved(learner.extent):
-            extent = Extent.of(examples).of_rows(_ROWS_OF_A_STREAM)
-            learner = Learner(examples, settings, extent=extent, initial=initial, threads=self._job_threads())
+        if learner is None or learner.settings != settings:
+            learner = Learner(examples, settings, initial=initial, threads=self._job_threads())
         learner.use_threads(self._job_threads())
         done = 0 if initial is None and "_learner" not in self.__dict__ else self.n_iter_
         learner.epoch(learner.scaling.scaled(examples), done)
         self._learner = learner
         self.n_iter_ = done + 1
-        self._keep(learner.machine(), learner.settings, len(examples))
+        self._keep(learner.machine(), settings, len(examples))
 
     def _keep(self, machine: FactorizationMachine, settings: LearningSettings, rows: int) -> None:
         parameters = settings.training_parameters(machine.feature_dim, rows)
@@ -237,7 +242,7 @@ class FactorizationMachineEstimator(BaseEstimator):
         return self.model_
 
     def _settings(self) -> LearningSettings:
-        changes = {name: getattr(self, name) for name in _SETTINGS if getattr(self, name) is not None}
+        changes = {name: _plain(getattr(self, name)) for name in _SETTINGS if getattr(self, name) is not None}
         if self.early_stopping != "auto":
             if not isinstance(self.early_stopping, bool | np.bool_):
                 raise HyperparameterError(f"early_stopping is {self.early_stopping!r}; give 'auto', True or False.")
@@ -264,6 +269,11 @@ def checked_weights(sample_weight: Any, rows: int) -> npt.NDArray[np.float64] | 
     if not weights.any():
         raise DataError("Sample weights must contain at least one non-zero number: all of sample_weight is 0.")
     return np.asarray(weights)
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy's, as searches over arrays of parameters give it, as one of Python's, which files can hold."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _threads(n_jobs: int | None) -> int:

@@ -21,11 +21,12 @@ import numpy as np
 from openfm.fm.model import PredictorType
 from openfm.learning.examples import Examples
 
-__all__ = ["LEAST_ROWS_TO_HOLD_OUT", "Defaults", "Extent", "batch_size", "defaults"]
+__all__ = ["LEAST_ROWS_TO_HOLD_OUT", "Defaults", "Extent", "batch_size", "defaults_for"]
 
 LEAST_ROWS_TO_HOLD_OUT = 100
 
 _EPOCHS, _EPOCHS_OF_FEW_ROWS, _FEW_ROWS = 100, 300, 1000
+_EPOCHS_UNWATCHED = 10  # of a machine that goes on, where nothing says that it becomes worse
 _BATCHES_AN_EPOCH = 400
 _BATCHES_OF_FEW_ROWS, _BATCH_OF_FEW_ROWS = 20, 64
 _LEAST_BATCH, _MOST_BATCH = 16, 1024
@@ -60,10 +61,6 @@ class Extent:
         values, features = int(in_rows.sum()), int(np.count_nonzero(in_rows))
         return cls(len(rows), values / max(len(rows), 1), values / max(features, 1))
 
-    def of_rows(self, rows: int) -> Extent:
-        """What it would be with so many rows of the same kind and the same features."""
-        return Extent(rows, self.row_length, self.occurrences * rows / max(self.rows, 1))
-
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
@@ -78,19 +75,28 @@ class Defaults:
     factors_wd: float
 
 
-def defaults(extent: Extent, predictor_type: PredictorType) -> Defaults:
-    """Our own defaults for so much to learn from."""
+def defaults_for(extent: Extent, predictor_type: PredictorType, *, goes_on: bool) -> Defaults:
+    """Our own defaults.
+
+    Args:
+        extent: how much there is to learn from.
+        predictor_type: of the machine.
+        goes_on: whether it starts from a trained one.
+    """
     rate = _RATE_OF_SHORT_ROWS * math.sqrt(max(extent.row_length, _SHORT_ROW) / _SHORT_ROW)
     rate = min(rate, _HIGHEST_RATE)
-    known = math.sqrt(max(extent.rows, 1)) * (max(extent.occurrences, _FEW_OCCURRENCES) / _FEW_OCCURRENCES) ** 0.25
+    evidence = math.sqrt(max(extent.rows, 1)) * (max(extent.occurrences, _FEW_OCCURRENCES) / _FEW_OCCURRENCES) ** 0.25
+    epochs = _EPOCHS if extent.rows >= _FEW_ROWS else _EPOCHS_OF_FEW_ROWS
+    if goes_on and extent.rows < LEAST_ROWS_TO_HOLD_OUT:
+        epochs = _EPOCHS_UNWATCHED
     return Defaults(
         num_factors=_NUM_FACTORS[predictor_type],
-        epochs=_EPOCHS if extent.rows >= _FEW_ROWS else _EPOCHS_OF_FEW_ROWS,
+        epochs=epochs,
         bias_lr=rate,
         linear_lr=_LINEAR_FASTER * rate,
         factors_lr=rate,
-        linear_wd=_LINEAR_DECAY / known,
-        factors_wd=_FACTORS_DECAY[predictor_type] / known,
+        linear_wd=_LINEAR_DECAY / evidence,
+        factors_wd=_FACTORS_DECAY[predictor_type] / evidence,
     )
 
 

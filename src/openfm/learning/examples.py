@@ -65,14 +65,26 @@ class Examples:
             raise DataError(f"A label of the {what} is {wrong:g}; those of a binary_classifier are 0 and 1.")
         return examples
 
-    def split(self, fraction: float, seed: int) -> tuple[Examples, Examples]:
-        """Two parts of the examples at random, in their order: the second has this fraction, at least one of each."""
+    def split(self, fraction: float, seed: int, *, by_label: bool = False) -> tuple[Examples, Examples]:
+        """Two parts of the examples at random, in their order.
+
+        Args:
+            fraction: that the second part has of them; each part has at least one.
+            seed: decides which.
+            by_label: whether it has this fraction of those of label 0 and of label 1 each.
+
+        Raises:
+            DataError: there are fewer than two.
+        """
         n = len(self)
         if n < 2:
             raise DataError(f"A part of {n} example cannot be held out. Give more, or turn early_stopping off.")
-        held = min(max(round(fraction * n), 1), n - 1)
+        order = permutation([seed, n], n)
+        groups = [order[self.labels[order] == label] for label in (0, 1)] if by_label else [order]
+        held = np.concatenate([group[: round(fraction * len(group))] for group in groups])
+        held = held[: n - 1] if len(held) else order[:1]
         is_held = np.zeros(n, dtype=bool)
-        is_held[permutation([seed, n], n)[:held]] = True
+        is_held[held] = True
         return self.take(np.flatnonzero(~is_held)), self.take(np.flatnonzero(is_held))
 
     def merged(self) -> Examples:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from openfm.fm.metrics import Metric
-from openfm.fm.model import FactorizationMachine
+from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.learning.averaging import Average
 from openfm.learning.defaults import Extent
 from openfm.learning.examples import Examples
@@ -17,6 +17,8 @@ from openfm.learning.settings import LearningSettings
 from openfm.learning.watching import HeldOut, Watch
 
 __all__ = ["Fitted", "Listener", "fit"]
+
+_BEFORE = -1  # the number of what comes before the first epoch
 
 Listener = Callable[[Event], None]
 """Called with each event in the thread that trains."""
@@ -30,7 +32,8 @@ class Fitted:
         machine: in the units of features and labels.
         history: of every epoch, in order; with a refit, first those that looked for the number of epochs.
         best_epoch: the number (from 0) of the epoch whose parameters were kept, of the last where nothing was held out;
-            None where training was interrupted before the end of the first.
+            None where training was interrupted before the end of the first, or the machine that it started from was
+            better than that of any epoch.
         settings: what it was told.
         interrupted: whether it was stopped by Ctrl-C.
         stopped_early: whether it ended before the last epoch because no better one came; not where the epochs ran out.
@@ -63,7 +66,8 @@ def fit(
         settings: how.
         validation: scored after each epoch; unless ``early_stopping`` is False, the epoch with the least loss on them
             is kept. None: a part of ``train`` at random is held out for that, where the settings ask for it.
-        initial: the machine to go on from, of this shape and type; None: a new one.
+        initial: the machine to go on from, of this shape and type, which is what comes out where no epoch is better on
+            held-out rows; None: a new one.
         threads: how many work.
         on_progress: called with each :class:`~openfm.learning.reports.Progress` and
             :class:`~openfm.learning.reports.EpochReport`.
@@ -77,18 +81,19 @@ def fit(
     """
     train = train.checked(settings.predictor_type, "training examples")
     whole = _with_equal_rows_merged(train, settings)
-    settings = settings.resolved(Extent.of(whole))
+    settings = settings.resolved(Extent.of(whole), goes_on=initial is not None)
     part, held = whole, None
     stops = settings.stops_early(len(train))
     if validation is not None:
         held = validation.checked(settings.predictor_type, "validation examples")
         stops = settings.early_stopping is not False
     elif stops:
-        part, held = train.split(settings.validation_fraction, settings.seed)
+        is_binary = settings.predictor_type is PredictorType.BINARY_CLASSIFIER
+        part, held = train.split(settings.validation_fraction, settings.seed, by_label=is_binary)
         part = _with_equal_rows_merged(part, settings)
     run = _Run(part, held if stops else None, held, settings, initial, threads, on_progress)
     run.train(keep_interrupted)
-    if not (stops and settings.refit and validation is None) or run.interrupted:
+    if not (stops and settings.refit and validation is None) or run.interrupted or not run.best_epochs:
         return run.fitted(settings)
     again = _Run(
         whole, None, None, replace(settings, epochs=run.best_epochs), initial, threads, on_progress, refit=True
@@ -123,6 +128,10 @@ class _Run:
         assert settings.epochs is not None  # they are resolved
         self._epochs = settings.epochs
         self._average = Average(settings.averaging)
+        self._initial = initial
+        if self._watch is not None and self._held is not None and initial is not None:
+            start = self._learner.scaled_machine()
+            self._watch.add(_BEFORE, self._held.score(start, threads)[1], start)
         self._last: FactorizationMachine | None = None
         self.history: list[EpochReport] = []
         self.interrupted = False
@@ -155,10 +164,11 @@ class _Run:
         """The best machine, and how it came about."""
         best = self._watch.best if self._watch else None
         machine = (self._last or self._learner.scaled_machine()) if best is None else best[1]
+        is_initial = best is not None and best[0] == _BEFORE
         return Fitted(
-            self._learner.unscaled(machine),
+            self._initial if is_initial and self._initial is not None else self._learner.unscaled(machine),
             self.history if history is None else history,
-            self.best_epochs - 1 if self.history else None,
+            self.best_epochs - 1 if self.best_epochs else None,
             settings,
             interrupted or self.interrupted,
             self.stopped_early,

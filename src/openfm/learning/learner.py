@@ -14,7 +14,6 @@ from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.rows import SparseRows
 from openfm.fm.settings import TrainingSettings
 from openfm.fm.trainer import Trainer, initial_machine
-from openfm.learning.defaults import Extent
 from openfm.learning.examples import Examples, permutation
 from openfm.learning.members import joined, member_settings, parted
 from openfm.learning.scaling import Scaling
@@ -34,13 +33,13 @@ class Learner:
 
     Args:
         examples: the first to be learned: they decide scaling, batch size and where the bias starts.
-        settings: how to learn.
-        extent: of all that there is to learn from, for what the settings leave to it; None: that of ``examples``.
+        settings: how to learn, ``resolved``.
         initial: the machine to go on from, in the features' and labels' own units; None: one that knows nothing.
         threads: how many threads train; nothing else depends on it.
 
     Raises:
         CustomerError: ``initial`` is a machine of another shape or type.
+        HyperparameterError: the settings leave something to the rows.
     """
 
     def __init__(
@@ -48,12 +47,10 @@ class Learner:
         examples: Examples,
         settings: LearningSettings,
         *,
-        extent: Extent | None = None,
         initial: FactorizationMachine | None = None,
         threads: int = 1,
     ) -> None:
-        self._extent = extent or Extent.of(examples)
-        self._settings = settings = settings.resolved(self._extent)
+        self._settings = settings
         self._threads = threads
         self._scaling = Scaling.of(examples, settings)
         self._batch_size = settings.batch_size(len(examples))
@@ -85,13 +82,8 @@ class Learner:
 
     @property
     def settings(self) -> LearningSettings:
-        """How it learns, with numbers for what was left to the rows."""
+        """How it learns."""
         return self._settings
-
-    @property
-    def extent(self) -> Extent:
-        """What was left to the rows went by this."""
-        return self._extent
 
     @property
     def scaling(self) -> Scaling:

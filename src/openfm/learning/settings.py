@@ -9,7 +9,7 @@ from openfm.errors import HyperparameterError
 from openfm.fm.initializers import Initializer
 from openfm.fm.model import PredictorType
 from openfm.fm.settings import GroupSettings, TrainingSettings
-from openfm.learning.defaults import LEAST_ROWS_TO_HOLD_OUT, Defaults, Extent, batch_size, defaults
+from openfm.learning.defaults import LEAST_ROWS_TO_HOLD_OUT, Defaults, Extent, batch_size, defaults_for
 
 __all__ = ["LearningSettings", "Preset"]
 
@@ -30,7 +30,8 @@ class LearningSettings:
     Attributes:
         predictor_type: binary classifier or regressor.
         num_factors: k, factors of each feature; None: 32, or 64 of a regressor.
-        epochs: passes over the rows, at most; None: 100, or 300 of fewer than 1000 rows.
+        epochs: passes over the rows, at most; None: 100, or 300 of fewer than 1000 rows (10 of fewer than 100 where a
+            trained machine goes on).
         mini_batch_size: rows of a step; None: by their number, about a four hundredth of them, from 64 (less of fewer
             than 1280 rows) to 1024.
         bias_lr, linear_lr, factors_lr: Adam's step sizes. None: those of bias and factors are 0.0035 for rows of two
@@ -42,8 +43,8 @@ class LearningSettings:
         clip_gradient: bound of each element of the gradient; None: none.
         epsilon: Adam's.
         members: how many machines share the factors: each learns alone with its share of them, and the mean of their
-            scores is the score of one machine that has them all. No member has less than 8 factors: of 32 factors there
-            are four.
+            scores is the score of one machine that has them all. There are fewer where members would have less than 8
+            factors: of 32 factors there are four.
         rarity: how much smaller than the others features are made that occur in few rows, so that they learn less from
             each of them (with ``scale``); 0: not at all.
         unseen_at_zero: whether features that occur in no row start with factors of 0, so that the rows in which they
@@ -88,7 +89,7 @@ class LearningSettings:
     shuffle: bool = True
     early_stopping: bool | None = None
     validation_fraction: float = 0.1
-    patience: int = 6
+    patience: int = 10
     tolerance: float = 0.0
     averaging: float = 0.95
     refit: bool = True
@@ -137,17 +138,18 @@ class LearningSettings:
             return replace(_SAGEMAKER, predictor_type=predictor_type, **changes)
         raise HyperparameterError(f"There is no preset {name!r}; there are 'openfm' and 'sagemaker'.")
 
-    def resolved(self, extent: Extent) -> LearningSettings:
+    def resolved(self, extent: Extent, *, goes_on: bool = False) -> LearningSettings:
         """The same settings with numbers for what the rows decide, but for the size of mini-batches.
 
         Args:
             extent: of what there is to learn from, held-out rows among it; :func:`fit` leaves out rows of weight 0, and
                 counts equal rows once where one mini-batch holds all.
+            goes_on: whether training starts from a trained machine.
 
         Returns:
             settings that are known under all names of :class:`~openfm.learning.defaults.Defaults`: as given, else ours.
         """
-        ours = defaults(extent, self.predictor_type)
+        ours = defaults_for(extent, self.predictor_type, goes_on=goes_on)
         return replace(self, **{name: getattr(ours, name) for name in self._undecided()})
 
     def stops_early(self, rows: int) -> bool:

@@ -61,6 +61,17 @@ def test_a_part_is_held_out_by_the_seed() -> None:
         all_of_them.slice(0, 1).split(0.1, 0)
 
 
+def test_of_both_labels_the_same_share_is_held_out() -> None:
+    labels = (np.arange(1000) % 10 == 0).astype(np.float32)
+    rows = as_rows(np.arange(1000, dtype=np.float32)[:, np.newaxis], 1)
+    rest, held = Examples(rows, labels).split(0.2, 5, by_label=True)
+    assert (len(held), held.labels.sum()) == (200, 20)
+    assert (len(rest), rest.labels.sum()) == (800, 80)
+    assert (np.diff(dense(held)[:, 0]) > 0).all()
+    for fraction, sizes in ((0.001, (999, 1)), (0.9999, (1, 999))):
+        assert tuple(map(len, Examples(rows, labels).split(fraction, 5, by_label=True))) == sizes
+
+
 def test_equal_rows_become_one_in_an_order_of_their_own() -> None:
     merged = examples().merged()
     assert len(merged) == 3

@@ -14,7 +14,7 @@ from openfm.fm.metrics import running_metrics
 from openfm.fm.model import FactorizationMachine, PredictorType
 from openfm.fm.rows import SparseRows
 from openfm.fm.trainer import Trainer
-from openfm.learning import EpochReport, Event, Examples, Learner, LearningSettings, Progress, fit
+from openfm.learning import EpochReport, Event, Examples, Extent, Learner, LearningSettings, Progress, fit
 
 REGRESSOR, CLASSIFIER = PredictorType.REGRESSOR, PredictorType.BINARY_CLASSIFIER
 
@@ -146,14 +146,17 @@ def test_amazons_preset_trains_what_the_trainer_does() -> None:
 
 
 def test_the_bias_starts_at_the_mean() -> None:
-    settings = LearningSettings(predictor_type=REGRESSOR)
+    def resolved(predictor_type: PredictorType) -> LearningSettings:
+        return LearningSettings(predictor_type=predictor_type).resolved(Extent(4, 1.0, 4.0))
+
+    settings = resolved(REGRESSOR)
     rows = as_rows(np.ones((4, 1)), 1)
     regressor = Learner(Examples(rows, np.array([1, 2, 3, 6], np.float32)), settings)
     assert regressor.machine().bias == 3.0
     labels, weights = np.array([1, 0, 0, 0], np.float32), np.array([3, 1, 1, 1], np.float32)
-    even = Learner(Examples(rows, labels, weights), LearningSettings(predictor_type=CLASSIFIER))
+    even = Learner(Examples(rows, labels, weights), resolved(CLASSIFIER))
     assert even.machine().bias == 0.0
-    certain = Learner(Examples(rows, np.ones(4, np.float32)), LearningSettings(predictor_type=CLASSIFIER))
+    certain = Learner(Examples(rows, np.ones(4, np.float32)), resolved(CLASSIFIER))
     assert 1 < certain.machine().bias < 10
 
 
@@ -166,6 +169,38 @@ def test_training_goes_on_from_a_machine() -> None:
     assert second.history[-1].train[0].value < first.history[-1].train[0].value
     with pytest.raises(CustomerError, match=r"num_factors 4 .* 20, 5"):
         fit(train, dataclasses.replace(settings, num_factors=5), initial=first.machine)
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_a_machine_stays_what_it_was_where_no_epoch_is_better(held_out: bool) -> None:
+    settings = LearningSettings(predictor_type=REGRESSOR, num_factors=4)
+    machine = fit(planted(4000, REGRESSOR), settings).machine
+    new = planted(150, REGRESSOR, seed=3)
+    noisy = Examples(new.rows, new.labels + np.random.default_rng(0).normal(size=150).astype(np.float32))
+    validation = None if held_out else planted(150, REGRESSOR, seed=4)
+    gone_on = fit(noisy, dataclasses.replace(settings, patience=2), validation=validation, initial=machine)
+    assert same(gone_on.machine, machine)
+    assert gone_on.best_epoch is None
+    assert gone_on.stopped_early
+    assert len(gone_on.history) == 2  # the patience, and no training on all rows
+
+
+def test_a_machine_goes_on_to_what_is_better() -> None:
+    settings = LearningSettings(predictor_type=REGRESSOR, num_factors=4)
+    machine = fit(planted(1000, REGRESSOR), settings).machine
+    new = planted(1000, REGRESSOR, seed=3)
+    moved = Examples(new.rows, new.labels + np.float32(5))
+    gone_on = fit(moved, settings, initial=machine)
+    assert gone_on.best_epoch is not None
+    assert np.mean((gone_on.machine.score(new.rows) - moved.labels) ** 2) < 5
+
+
+def test_few_rows_change_a_machine_for_a_few_epochs() -> None:
+    settings = LearningSettings(predictor_type=REGRESSOR, num_factors=4)
+    few = planted(50, REGRESSOR)
+    machine = fit(few, dataclasses.replace(settings, epochs=1)).machine
+    assert len(fit(few, settings, initial=machine).history) == 10
+    assert len(fit(few, settings).history) == 300
 
 
 def test_features_that_never_occurred_say_nothing() -> None:

@@ -93,7 +93,6 @@ def test_how_much_there_is_to_learn_from() -> None:
     X = csr_array(([1.0, 2.0, 0.0, 3.0], ([0, 0, 1, 1], [0, 2, 1, 2])), shape=(2, 9))
     found = Extent.of(Examples(as_rows(X, 9), np.zeros(2, np.float32)))
     assert found == Extent(rows=2, row_length=1.5, occurrences=1.5)  # a value that is stored and 0 does not count
-    assert found.of_rows(20) == Extent(rows=20, row_length=1.5, occurrences=15.0)
     nothing = Examples(as_rows(np.zeros((3, 2)), 2), np.zeros(3, np.float32))
     assert Extent.of(nothing) == Extent(rows=3, row_length=0.0, occurrences=0.0)
 

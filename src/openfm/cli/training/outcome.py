@@ -112,6 +112,8 @@ class Outcome:
         text = _count(len(self.fitted.history) - again, "epoch")
         if best is not None and self._watched() is not None:
             text += f", of which number {best + 1} was the best"
+        elif best is None and self.fitted.history and not self.fitted.interrupted:
+            text += ", none of which was better than the start"
         return f"{text}, then {_count(again, 'epoch')} on all rows" if again else text
 
     def _on_all_rows(self) -> int:

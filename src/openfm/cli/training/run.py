@@ -84,7 +84,8 @@ class _Training:
             test = test.checked(settings.predictor_type, f"examples of {self._options['test']}")
         if self._start is None:
             self._say_columns()
-        known = settings.resolved(Extent.of(examples))
+        examples = examples.checked(settings.predictor_type, "training examples")  # without those of weight 0
+        known = settings.resolved(Extent.of(examples), goes_on=self._start is not None)
         self._metrics.start(known.training_parameters(examples.rows.feature_dim, len(examples)))
         fitted = fit(
             examples,
