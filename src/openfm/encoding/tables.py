@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import IO, TypeVar
 
@@ -43,8 +44,8 @@ def column_blocks(
     *,
     no_features: Collection[str | None] = (),
     is_unused: IsUnused | None = None,
-) -> Iterator[ColumnBlock]:
-    """The columns of a table as they are.
+) -> Generator[ColumnBlock, None, None]:
+    """The columns of a table as they are. Who stops before the end closes the iterator, which ends the reading.
 
     Args:
         source: the table.
@@ -96,7 +97,8 @@ def fit_table(
     """
     roles = Roles(target, weight, categorical, hashed or {}, ignored)
     try:
-        return fit_and_keep(_blocks_of(roles, source, format), roles)
+        with closing(_blocks_of(roles, source, format)) as blocks:
+            return fit_and_keep(blocks, roles)
     except DataError as error:
         raise _named(source, error) from error
 
@@ -133,18 +135,19 @@ def encoded_records(
         no_features=(target, weight),
         is_unused=unused_by(encoder, target, weight),
     )
-    for block in blocks:
-        try:
-            encoded = encoder.encode(block, first_row=row)
-            labels = None if target is None else numbers_of(block, target, "label", first_row=row)
-            weights = None if weight is None else weights_of(block, weight, first_row=row)
-        except DataError as error:
-            raise _named(source, error) from error
-        if unseen is not None:
-            unseen.update(encoded.unseen)
-        row += block.rows
-        if block.rows:
-            yield RecordBlock(encoded.rows, labels, dense_records=0, weights=weights)
+    with closing(blocks):
+        for block in blocks:
+            try:
+                encoded = encoder.encode(block, first_row=row)
+                labels = None if target is None else numbers_of(block, target, "label", first_row=row)
+                weights = None if weight is None else weights_of(block, weight, first_row=row)
+            except DataError as error:
+                raise _named(source, error) from error
+            if unseen is not None:
+                unseen.update(encoded.unseen)
+            row += block.rows
+            if block.rows:
+                yield RecordBlock(encoded.rows, labels, dense_records=0, weights=weights)
 
 
 def fit_and_encode(
@@ -181,7 +184,8 @@ def fit_and_encode(
     roles = Roles(target, weight, categorical, hashed or {}, ignored)
     kept = _KeptTable(target, weight)
     try:
-        encoder = fit_and_keep(_blocks_of(roles, source, format), roles, kept.add)
+        with closing(_blocks_of(roles, source, format)) as blocks:
+            encoder = fit_and_keep(blocks, roles, kept.add)
     except BaseException as error:
         kept.close()
         if isinstance(error, DataError):
@@ -190,7 +194,7 @@ def fit_and_encode(
     return encoder, run_ahead(lambda _: kept.records(encoder, source), threads=2)
 
 
-def _blocks_of(roles: Roles, source: Source, format: Format) -> Iterator[ColumnBlock]:
+def _blocks_of(roles: Roles, source: Source, format: Format) -> Generator[ColumnBlock, None, None]:
     return column_blocks(
         source,
         format,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,22 @@ def test_arrow_texts_of_every_kind() -> None:
         assert block.columns["empty"].codes.tolist() == [-1] * len(rows)
     (block,) = table_columns(table)
     assert block.columns["day"].texts() == [b"1970-01-01", b"1970-01-02"]
+
+
+def test_an_error_ends_the_reading(table: Path, tmp_path: Path) -> None:
+    """A thread that waited in a traceback for somebody to want more would meet the interpreter's end."""
+    path = tmp_path / "long.csv"
+    path.write_text("rating,user,age\n" + ",7,0.5\n" + "4,7,0.123456789\n" * 1_200_000)  # several blocks
+    encoder = fit_table(*opened(table), target="rating")
+    for read in (
+        lambda: fit_table(*opened(path), target="stars"),
+        lambda: fit_and_encode(*opened(path), target="rating"),
+        lambda: list(encoded_records(*opened(path), encoder, target="rating")),
+    ):
+        with pytest.raises(DataError) as caught:
+            read()
+        assert "openfm-ahead" not in [thread.name for thread in threading.enumerate()]
+        assert caught.tb is not None
 
 
 def test_no_error_proposes_to_make_features_of_labels(table: Path, tmp_path: Path) -> None:
