@@ -80,6 +80,7 @@ class Outcome:
             "predictor_type": self.model.predictor_type.value,
             "features": self.model.feature_dim,
             "factors": self.model.num_factors,
+            "threshold": self.model.threshold,
             "rows": self.rows,
             "epochs": len(self.fitted.history) - self._on_all_rows(),
             "epochs_on_all_rows": self._on_all_rows(),
@@ -97,15 +98,22 @@ class Outcome:
         """For people."""
         kind = self.model.predictor_type.value.replace("_", " ")
         yield f"model     {self.path} ({kind}, {self.model.feature_dim:,} features, {self.model.num_factors} factors)"
-        yield f"trained   {self.rows:,} rows, {self._epochs()}, {self.seconds:.1f} s in all"
+        yield f"trained   {_count(self.rows, 'row')}, {self._epochs()}, {self.seconds:.1f} s in all"
         for column, rows in self.unseen.items():
-            yield f"          {rows:,} rows have a value in column '{column}' that the model did not know"
+            verb = "has" if rows == 1 else "have"
+            yield f"          {_count(rows, 'row')} {verb} a value in column '{column}' that the model did not know"
+        if self.model.threshold is not None:
+            yield (
+                f"          the threshold {self.model.threshold:g} of the model to start from was kept: see whether "
+                "it still fits (openfm thresholds)"
+            )
         if (watched := self._watched()) is not None:
             yield f"held out  {_line(watched)}"
         if self.test is not None:
             yield f"test      {_line(self.test)}"
         for column, rows in self.unseen_in_test.items():
-            yield f"          {rows:,} rows of the test file have a value in column '{column}' that is new"
+            verb = "has" if rows == 1 else "have"
+            yield f"          {_count(rows, 'row')} of the test file {verb} a value in column '{column}' that is new"
 
     def _epochs(self) -> str:
         best, again = self.fitted.best_epoch, self._on_all_rows()
@@ -127,7 +135,7 @@ class Outcome:
 
 
 def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _line(metrics: Mapping[str, float]) -> str:

@@ -134,6 +134,8 @@ class _Training:
         if self._start is not None:
             changes["num_factors"] = self._start.model.num_factors
             self._say(f"Starting from the parameters of {self._start.path}: a {kind.value}.")
+            if (name := self._reader.missing_weight) is not None:
+                self._say(f"The table has no column '{name}' for weights, as {self._start} has: all rows count alike.")
         if (rate := self._options["learning_rate"]) is not None:
             changes |= dict.fromkeys(("bias_lr", "linear_lr", "factors_lr"), rate)
         if (size := self._options["batch_size"]) is not None:
@@ -180,9 +182,10 @@ class _Training:
             watched = [report.epoch for report in fitted.history if report.validation is not None]
             self._metrics.early_stop(watched[-1], fitted.best_epoch)
         parameters = fitted.settings.training_parameters(examples.rows.feature_dim, len(examples))
-        model = Model(fitted.machine, parameters)
-        if self._reader.encoder is not None:
-            model = model.with_encoder(self._reader.encoder)
+        if self._start is None:
+            model = Model(fitted.machine, parameters, encoder=self._reader.encoder)
+        else:
+            model = self._start.trained_on(fitted.machine, parameters, self._reader.encoder)
         model.save(self._out)
         return model
 

@@ -11,10 +11,12 @@ from openfm.artifact import Model, load_model
 from openfm.data.formats.source import Source
 from openfm.encoding import ColumnEncoder
 from openfm.errors import CustomerError
+from openfm.fm.model import FactorizationMachine
 
-__all__ = ["Start"]
+__all__ = ["OF_COLUMNS", "Start"]
 
-_OF_COLUMNS = ("categorical", "hashed", "ignore")
+OF_COLUMNS = ("categorical", "hashed", "ignore")
+"""The verb's options that say which features columns with names become."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Start:
                     f"{_option(name)} is {options[name]}, but {start} has {found}. Leave {_option(name)} out, or start "
                     "from another model."
                 )
-        for name in _OF_COLUMNS:
+        for name in OF_COLUMNS:
             if options[name] and start.model.encoder is not None:
                 raise CustomerError(f"{start} says what becomes of all columns: leave {_option(name)} out.")
         return start
@@ -87,7 +89,7 @@ class Start:
             weight: the column of its weights; None: there are none.
 
         Raises:
-            DataError: the labels' or weights' column is a feature of the model.
+            DataError: the labels' or weights' column is a feature of the model, or the two are the same.
         """
         encoder = self.model.encoder
         assert encoder is not None  # the source was checked
@@ -95,8 +97,23 @@ class Start:
         for name, what in ((target, "labels"), (weight, "weights")):
             if name in features:
                 raise source.error(f"Column '{name}' is a feature of {self}. Name another one for the {what}.")
+        if target == weight:
+            raise source.error(f"Target and weight of {source.name} are the same column, {target!r}. Name another one.")
         ignored = [name for name in encoder.ignored if name not in (target, weight)]
         return ColumnEncoder(encoder.columns, target=target, weight=weight, ignored=ignored)
+
+    def trained_on(
+        self, machine: FactorizationMachine, training_parameters: Mapping[str, str | int], encoder: ColumnEncoder | None
+    ) -> Model:
+        """The model that training made of it, with all that it keeps beside its parameters, its threshold among them.
+
+        Args:
+            machine: the trained one.
+            training_parameters: that it was trained with.
+            encoder: of the columns that it was trained on; None: it was trained on records.
+        """
+        others = self.model.with_encoder(None).extras
+        return Model(machine, training_parameters, extras=others, encoder=encoder)
 
     def __str__(self) -> str:
         return f"the model to start from ({self.path})"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from openfm.cli.data_options import source_of
-from openfm.cli.training.start import Start
+from openfm.cli.training.start import OF_COLUMNS, Start
 from openfm.data.formats.files import measure, read_blocks
 from openfm.data.formats.format import Format, ReadOptions
 from openfm.data.formats.registry import find_format
@@ -24,8 +26,6 @@ from openfm.fm.rows import SparseRows
 from openfm.learning import Examples
 
 __all__ = ["Columns", "DataReader"]
-
-_OF_TABLES = ("categorical", "hashed", "ignore")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +55,14 @@ class DataReader:
         options: how files are read, for formats without named columns; with the number of features, if it is known.
         format: the name of the files' format; None: their names tell.
         start: the model to start from, which says what features mean; None: there is none.
+
+    Attributes:
+        encoder: of the columns, once the file to train on is read; None: it has records.
+        missing_weight: the column of weights of the model to start from, where the file to train on has no such one.
     """
 
     def __init__(self, columns: Columns, options: ReadOptions, format: str | None, start: Start | None = None) -> None:
+        self._named_weight = columns.weight
         if start is not None:
             options = replace(options, feature_dim=start.model.feature_dim)
             if (known := start.model.encoder) is not None:
@@ -67,6 +72,7 @@ class DataReader:
         self._format_name = format
         self._start = start
         self.encoder: ColumnEncoder | None = None
+        self.missing_weight: str | None = None
 
     def read_training(self, path: str, unseen: Counter[str] | None = None) -> Examples:
         """The file to train on.
@@ -93,7 +99,21 @@ class DataReader:
         target = self._target(source, format)
         if self._start is not None:
             self.encoder = self._start.encoder(source, target, self._columns.weight)
-            return self._encoded_by(self.encoder, source, format, unseen)
+            with closing(self._blocks_for(self.encoder, source, format)) as blocks:
+                first = next(blocks, None)
+                if first is not None:
+                    self._spare_missing_weight(first)
+                return self._encoded(source, chain([] if first is None else [first], blocks), unseen)
+        return self._fitted(source, format, target)
+
+    def _spare_missing_weight(self, block: ColumnBlock) -> None:
+        """Rows have no weights where nobody but the model to start from asks for them, and the table has none."""
+        weight = self._columns.weight
+        if self._named_weight is None and weight is not None and weight not in block.columns:
+            self._columns = replace(self._columns, weight=None)
+            self.missing_weight = weight
+
+    def _fitted(self, source: Source, format: Format, target: str) -> Examples:
         categories = {*self._columns.categorical, *self._columns.hashed}
         read = partial(
             column_blocks,
@@ -103,16 +123,18 @@ class DataReader:
             is_unused=self._columns.ignore.__contains__,
         )
         # Standard input comes once only: what was read of it is kept for the second look.
-        blocks = None if source.path is not None else list(read(categories))
-        self.encoder = ColumnEncoder.fit(
-            read(categories) if blocks is None else blocks,
-            target=target,
-            weight=self._columns.weight,
-            categorical=self._columns.categorical,
-            hashed=self._columns.hashed,
-            ignored=self._columns.ignore,
-        )
-        return self._encoded(source, read(self.encoder.text_columns) if blocks is None else blocks)
+        look = read if source.path is not None else _kept(read(categories))
+        with closing(look(categories)) as blocks:
+            self.encoder = ColumnEncoder.fit(
+                blocks,
+                target=target,
+                weight=self._columns.weight,
+                categorical=self._columns.categorical,
+                hashed=self._columns.hashed,
+                ignored=self._columns.ignore,
+            )
+        with closing(look(self.encoder.text_columns)) as blocks:
+            return self._encoded(source, blocks)
 
     def read_more(self, path: str, unseen: Counter[str] | None = None) -> Examples:
         """Another file, in which features mean the same.
@@ -132,14 +154,15 @@ class DataReader:
             raise source.error(
                 f"{source.name} is no table of columns such as was trained on. Give csv, tsv or parquet."
             )
-        return self._encoded_by(self.encoder, source, format, unseen)
+        with closing(self._blocks_for(self.encoder, source, format)) as blocks:
+            return self._encoded(source, blocks, unseen)
 
     def _is_table(self, format: Format) -> bool:
         return format.read_columns is not None and self._options.header
 
     def _refuse_columns(self, source: Source, format: Format) -> None:
         by_number = format.read_columns is not None  # columns without names have numbers, and may hold weights
-        for name in _OF_TABLES if by_number else ("weight", *_OF_TABLES):
+        for name in OF_COLUMNS if by_number else ("weight", *OF_COLUMNS):
             if getattr(self._columns, name):
                 why = "its lines have no names" if by_number else f"{format.name} has none"
                 raise CustomerError(
@@ -154,13 +177,17 @@ class DataReader:
         names = "" if first is None else f" The columns are {', '.join(first.columns)}."
         raise CustomerError(f"Say with --target which column of {source.name} has the labels.{names}")
 
-    def _encoded_by(
-        self, encoder: ColumnEncoder, source: Source, format: Format, unseen: Counter[str] | None
-    ) -> Examples:
-        others = (encoder.target, encoder.weight)
-        is_unused = unused_by(encoder, *others)
-        blocks = column_blocks(source, format, encoder.text_columns, no_features=others, is_unused=is_unused)
-        return self._encoded(source, blocks, unseen)
+    def _blocks_for(self, encoder: ColumnEncoder, source: Source, format: Format) -> Generator[ColumnBlock, None, None]:
+        others = (encoder.target, self._columns.weight)
+        # What features the columns become cannot be said otherwise any more: no error is to propose it.
+        settled = () if self._start is None else [column.name for column in encoder.columns]
+        return column_blocks(
+            source,
+            format,
+            encoder.text_columns,
+            no_features=(*others, *settled),
+            is_unused=unused_by(encoder, *others),
+        )
 
     def _encoded(self, source: Source, blocks: Iterable[ColumnBlock], unseen: Counter[str] | None = None) -> Examples:
         assert self.encoder is not None
@@ -170,8 +197,8 @@ class DataReader:
             try:
                 encoded = self.encoder.encode(block, first_row=first)
                 labels.append(numbers_of(block, self.encoder.target, "label", first_row=first))
-                if self.encoder.weight is not None:
-                    weights.append(weights_of(block, self.encoder.weight, first_row=first))
+                if self._columns.weight is not None:
+                    weights.append(weights_of(block, self._columns.weight, first_row=first))
             except DataError as error:
                 raise source.error(f"{source.name}: {error.message}") from error
             rows.append(encoded.rows)
@@ -193,6 +220,14 @@ class DataReader:
             weighted |= block.weights is not None
             weights.append(np.ones(len(block), dtype=np.float32) if block.weights is None else block.weights)
         return _examples(source, rows, labels, weights if weighted else [])
+
+
+def _kept(
+    blocks: Generator[ColumnBlock, None, None],
+) -> Callable[[Collection[str]], Generator[ColumnBlock, None, None]]:
+    """What gives the same blocks again and again, whatever columns are said to be categories."""
+    kept = list(blocks)
+    return lambda _: (block for block in kept)
 
 
 def _examples(
