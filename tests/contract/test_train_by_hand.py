@@ -109,7 +109,7 @@ def test_a_test_file_of_a_classifier_has_an_auc(folder: Path, tmp_path: Path) ->
 def test_where_the_model_goes(folder: Path, tmp_path: Path, out: str, file: str) -> None:
     arguments = ["--target", "rating", "--epochs", "1", "--out", f"{tmp_path}/{out}"]
     assert openfm_command(folder, "train", "ratings.csv", *arguments).returncode == 0
-    assert openfm.load_model(tmp_path / file).num_factors == 32
+    assert openfm.load_model(tmp_path / file).num_factors == 64
 
 
 def test_equal_commands_give_equal_bytes(folder: Path, tmp_path: Path) -> None:
