@@ -44,13 +44,15 @@ def test_the_defaults_of_estimators_are_those_of_the_table() -> None:
     page = (REPOSITORY / "docs" / "estimators.md").read_text(encoding="utf-8")
     of_row = {names: ours for names, ours, *_ in re.findall(r"^\| (`.*?) \| (.*?) \|", page, re.MULTILINE)}
     ours = LearningSettings.preset("openfm", PredictorType.REGRESSOR)
-    names = ("validation_fraction", "patience", "tolerance")
+    names = ("patience", "tolerance")
     assert of_row[", ".join(f"`{name}`" for name in names)] == ", ".join(f"{getattr(ours, name):g}" for name in names)
     known = {kind: defaults_for(Extent(10**6, 2, 9), kind, goes_on=False) for kind in PredictorType}
     factors = [known[kind].num_factors for kind in (PredictorType.BINARY_CLASSIFIER, PredictorType.REGRESSOR)]
     assert of_row["`num_factors`"] == "; ".join(map(str, factors))
     few = defaults_for(Extent(999, 2, 9), PredictorType.REGRESSOR, goes_on=False)
-    assert of_row["`epochs`"] == f"{known[PredictorType.REGRESSOR].epochs}; {few.epochs}"
+    many = known[PredictorType.REGRESSOR]
+    for name in ("epochs", "validation_fraction"):
+        assert of_row[f"`{name}`"] == f"{getattr(many, name)}; {getattr(few, name)}"
 
 
 def test_every_variable_that_the_code_names_is_declared() -> None:

@@ -33,7 +33,7 @@ __all__ = ["train"]
 @click.option(
     "--validation-fraction",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Hold out this part of DATA to stop early.  [default: 0.1, with 100 rows or more]",
+    help="Hold out this part of DATA to stop early.  [default: 0.1; 0.2 of 100 to 999 rows, 0 of fewer]",
 )
 @click.option("--categorical", "categorical", metavar="COLUMNS", multiple=True, callback=names_of_columns,
               help="Columns of ids and words, such as user,item, where they look like numbers.")  # fmt: skip

@@ -25,7 +25,9 @@ __all__ = ["LEAST_ROWS_TO_HOLD_OUT", "Defaults", "Extent", "batch_size", "defaul
 
 LEAST_ROWS_TO_HOLD_OUT = 100
 
-_EPOCHS, _EPOCHS_OF_FEW_ROWS, _FEW_ROWS = 100, 300, 1000
+_FEW_ROWS = 1000  # fewer than these
+_EPOCHS, _EPOCHS_OF_FEW_ROWS = 100, 300
+_HELD_OUT, _HELD_OUT_OF_FEW_ROWS = 0.1, 0.2
 _EPOCHS_UNWATCHED = 10  # of a machine that goes on, where nothing says that it becomes worse
 _BATCHES_AN_EPOCH = 400
 _BATCHES_OF_FEW_ROWS, _BATCH_OF_FEW_ROWS = 20, 64
@@ -73,6 +75,7 @@ class Defaults:
     factors_lr: float
     linear_wd: float
     factors_wd: float
+    validation_fraction: float
 
 
 def defaults_for(extent: Extent, predictor_type: PredictorType, *, goes_on: bool) -> Defaults:
@@ -86,7 +89,8 @@ def defaults_for(extent: Extent, predictor_type: PredictorType, *, goes_on: bool
     rate = _RATE_OF_SHORT_ROWS * math.sqrt(max(extent.row_length, _SHORT_ROW) / _SHORT_ROW)
     rate = min(rate, _HIGHEST_RATE)
     evidence = math.sqrt(max(extent.rows, 1)) * (max(extent.occurrences, _FEW_OCCURRENCES) / _FEW_OCCURRENCES) ** 0.25
-    epochs = _EPOCHS if extent.rows >= _FEW_ROWS else _EPOCHS_OF_FEW_ROWS
+    are_few = extent.rows < _FEW_ROWS
+    epochs = _EPOCHS_OF_FEW_ROWS if are_few else _EPOCHS
     if goes_on and extent.rows < LEAST_ROWS_TO_HOLD_OUT:
         epochs = _EPOCHS_UNWATCHED
     return Defaults(
@@ -97,6 +101,7 @@ def defaults_for(extent: Extent, predictor_type: PredictorType, *, goes_on: bool
         factors_lr=rate,
         linear_wd=_LINEAR_DECAY / evidence,
         factors_wd=_FACTORS_DECAY[predictor_type] / evidence,
+        validation_fraction=_HELD_OUT_OF_FEW_ROWS if are_few else _HELD_OUT,
     )
 
 

@@ -89,6 +89,7 @@ def fit(
         stops = settings.early_stopping is not False
     elif stops:
         is_binary = settings.predictor_type is PredictorType.BINARY_CLASSIFIER
+        assert settings.validation_fraction is not None  # they are resolved
         part, held = train.split(settings.validation_fraction, settings.seed, by_label=is_binary)
         part = _with_equal_rows_merged(part, settings)
     run = _Run(part, held if stops else None, held, settings, initial, threads, on_progress)

@@ -52,7 +52,8 @@ class LearningSettings:
         shuffle: whether each epoch takes the rows in a new random order.
         early_stopping: whether the best epoch on held-out rows is kept, and training ends when none better comes; None:
             with at least 100 rows.
-        validation_fraction: of the rows, held out for that where no others are given.
+        validation_fraction: of the rows, held out for that where no others are given; None: 0.1, or 0.2 of fewer than
+            1000.
         patience: how many epochs in a row may be no better.
         tolerance: the share of the lowest loss so far by which a better one is lower.
         averaging: what share of the mean over epochs of the parameters stays when an epoch is added; 0: the last epoch
@@ -88,7 +89,7 @@ class LearningSettings:
     unseen_at_zero: bool = True
     shuffle: bool = True
     early_stopping: bool | None = None
-    validation_fraction: float = 0.1
+    validation_fraction: float | None = None
     patience: int = 10
     tolerance: float = 0.0
     averaging: float = 0.95
@@ -116,7 +117,7 @@ class LearningSettings:
                 raise HyperparameterError(f"{name} is {value}; it must be a finite number of at least 0.")
         if not 0 <= self.averaging < 1:
             raise HyperparameterError(f"averaging is {self.averaging}; it must be at least 0 and below 1.")
-        if not 0 < self.validation_fraction < 1:
+        if self.validation_fraction is not None and not 0 < self.validation_fraction < 1:
             raise HyperparameterError(f"validation_fraction is {self.validation_fraction}; it must be between 0 and 1.")
 
     @classmethod
@@ -260,6 +261,7 @@ _SAGEMAKER = LearningSettings(
     factors_initializer=Initializer("normal", 0.001),
     shuffle=False,
     early_stopping=False,
+    validation_fraction=0.1,
     averaging=0.0,
     members=1,
     rarity=0.0,

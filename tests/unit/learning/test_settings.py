@@ -56,6 +56,7 @@ def test_what_the_rows_decide() -> None:
     settings = LearningSettings(predictor_type=REGRESSOR)
     few, many = settings.resolved(extent(400)), settings.resolved(extent(40_000))
     assert (few.epochs, many.epochs) == (300, 100)
+    assert (few.validation_fraction, many.validation_fraction) == (0.2, 0.1)
     assert (few.linear_wd, many.linear_wd) == (0.0001, 0.00001)
     assert (few.factors_wd, many.factors_wd) == (0.0025, 0.00025)
     given = dataclasses.replace(many, epochs=7, linear_wd=0.0, factors_wd=1.0)
@@ -99,6 +100,7 @@ def test_how_much_there_is_to_learn_from() -> None:
 
 def test_a_trainer_is_not_told_what_the_rows_have_yet_to_decide() -> None:
     settings = LearningSettings(predictor_type=REGRESSOR, num_factors=8, bias_lr=0.1, linear_lr=0.1, linear_wd=0.0)
+    settings = dataclasses.replace(settings, validation_fraction=0.1)
     undecided = r"have no epochs and no factors_lr and no factors_wd, .* call resolved\(extent\)"
     with pytest.raises(HyperparameterError, match=undecided):
         settings.training_settings(7, 10)
