@@ -32,7 +32,7 @@ class LearningSettings:
         num_factors: k, factors of each feature; None: 32, or 64 of a regressor.
         epochs: passes over the rows, at most; None: 100, or 300 of fewer than 1000 rows (10 of fewer than 100 where a
             trained machine goes on).
-        mini_batch_size: rows of a step; None: by their number, about a four hundredth of them, from 64 (less of fewer
+        mini_batch_size: rows of a step; None: by their number, about an eight hundredth of them, from 64 (less of fewer
             than 1280 rows) to 1024.
         bias_lr, linear_lr, factors_lr: Adam's step sizes. None: those of bias and factors are 0.0035 for rows of two
             values, and grow with the root of their number up to 0.015; that of linear weights is 2.6 times as much.

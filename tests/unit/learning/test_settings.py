@@ -110,8 +110,8 @@ def test_a_trainer_is_not_told_what_the_rows_have_yet_to_decide() -> None:
 
 
 def test_batches_grow_with_the_rows() -> None:
-    sizes = [batch_size(rows) for rows in (1, 100, 1000, 1280, 25_600, 100_000, 409_600, 10**7)]
-    assert sizes == [16, 16, 50, 64, 64, 250, 1024, 1024]
+    sizes = [batch_size(rows) for rows in (1, 100, 1000, 1280, 51_200, 100_000, 819_200, 10**7)]
+    assert sizes == [16, 16, 50, 64, 64, 125, 1024, 1024]
 
 
 def test_batches_are_of_about_the_same_size() -> None:
