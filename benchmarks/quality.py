@@ -107,7 +107,7 @@ def small(name: str) -> Problem:
 
     load: Callable[..., tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
     load, title = {
-        "diabetes": (lambda: load_diabetes(return_X_y=True, scaled=False), "diabetes, 295 rows of 10 features"),
+        "diabetes": (lambda: load_diabetes(return_X_y=True, scaled=False), "diabetes, 294 rows of 10 features"),
         "breast cancer": (lambda: load_breast_cancer(return_X_y=True), "breast cancer, 379 rows of 30 features"),
     }[name]
     X, y = load()
