@@ -213,9 +213,10 @@ class FactorizationMachineEstimator(BaseEstimator):
         examples = examples.checked(self._predictor_type, "training examples")
         # A feature that this call's rows lack may come later: two that start with factors of 0 would never interact.
         settings = replace(self._settings(), unseen_at_zero=False)
-        if "_extent" not in self.__dict__:
-            self._extent = replace(Extent.of(examples), rows=_ROWS_OF_A_STREAM)
-        settings = settings.resolved(self._extent)
+        extent: Extent | None = self.__dict__.get("_extent")
+        if extent is None:
+            extent = replace(Extent.of(examples), rows=_ROWS_OF_A_STREAM)
+        settings = settings.resolved(extent)
         examples = examples.normalized() if settings.normalize_weights else examples
         learner: Learner | None = self.__dict__.get("_learner")
         if learner is not None and not isinstance(self.random_state, int | np.integer):
@@ -225,7 +226,7 @@ class FactorizationMachineEstimator(BaseEstimator):
         learner.use_threads(self._job_threads())
         done = 0 if initial is None and "_learner" not in self.__dict__ else self.n_iter_
         learner.epoch(learner.scaling.scaled(examples), done)
-        self._learner = learner
+        self._learner, self._extent = learner, extent
         self.n_iter_ = done + 1
         self._keep(learner.machine(), settings, len(examples))
 
