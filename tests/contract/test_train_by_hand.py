@@ -8,10 +8,12 @@ import json
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 from typing import Any
 
@@ -310,12 +312,18 @@ class Terminal:
         self.pid, self.terminal = pty.fork()
         if not self.pid:
             os.chdir(folder)
-            os.execv(sys.executable, [sys.executable, "-m", "openfm", *arguments])
+            # Not the environment of the process itself: readline, which pytest loads, puts COLUMNS=80 there.
+            environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+            os.execve(sys.executable, [sys.executable, "-m", "openfm", *arguments], environ)
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
         self.written = ""
 
     def read_until(self, pattern: str) -> None:
+        """Read until the pattern is there, for a minute at most: what goes on for ever must not wait for ever."""
+        over = time.monotonic() + 60
         while not re.search(pattern, self.written):
+            assert time.monotonic() < over, self.written[:1000]
+            assert select.select([self.terminal], [], [], 60)[0], self.written[:1000]
             piece = os.read(self.terminal, 4096)
             assert piece, self.written
             self.written += piece.decode()
